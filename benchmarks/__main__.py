@@ -1,0 +1,23 @@
+"""`python -m benchmarks [NAME ...] [--save]`: runs the named benchmarks, or all of them."""
+
+import argparse
+
+from benchmarks.platform_bench import ONE_REGION, THREE_REGIONS, report_ratios
+
+BENCHMARKS = {one.name: one.run for one in (ONE_REGION, THREE_REGIONS)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", choices=[*BENCHMARKS, []], metavar="NAME", help=", ".join(BENCHMARKS)
+    )
+    parser.add_argument("--save", action="store_true", help="keep the figures in benchmarks/results/")
+    options = parser.parse_args()
+    found = {name: BENCHMARKS[name](save=options.save) for name in options.names or BENCHMARKS}
+    if {ONE_REGION.name, THREE_REGIONS.name} <= set(found):
+        report_ratios(found[ONE_REGION.name], found[THREE_REGIONS.name])
+
+
+if __name__ == "__main__":
+    main()

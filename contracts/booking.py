@@ -1,0 +1,68 @@
+"""A booking as every API answers it to its owner, made from one row of `read_side.bookings`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from contracts.money import minor_units
+
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 20
+
+BookingStatus = Literal["held", "confirmed", "cancelled", "expired"]
+
+
+class Seat(BaseModel):
+    """One seat of an event."""
+
+    position: int
+    label: str
+
+
+class Booking(BaseModel):
+    """A booking as its owner sees it."""
+
+    id: int
+    event_id: int
+    ticket_type_id: int
+    quantity: int
+    status: BookingStatus
+    price_minor: int = Field(description="Of all its seats, in minor units: exact.")
+    price: float = Field(description="Of all its seats, in the currency's main unit.")
+    currency: str
+    seats: list[Seat] = Field(description="Its seats; those that it had, once it is cancelled or expired.")
+    hold_expires_at: datetime = Field(description="Confirm before this, UTC.")
+    created_at: datetime
+    confirmed_at: datetime | None
+
+
+class BookingPage(BaseModel):
+    """Some of your bookings, newest first."""
+
+    bookings: list[Booking]
+    next_before: int | None = Field(description="`before` for the next page; null on the last.")
+
+
+_SAME_NAME = (
+    "id", "event_id", "ticket_type_id", "quantity", "status", "price_minor", "currency", "seats",
+    "hold_expires_at", "created_at", "confirmed_at",
+)  # fmt: skip
+
+
+def booking_from_row(row: Mapping[str, Any]) -> Booking:
+    """The booking of a row of `read_side.bookings`."""
+    return Booking(
+        **{name: row[name] for name in _SAME_NAME},
+        price=row["price_minor"] / 10 ** minor_units(row["currency"]),
+    )
+
+
+def booking_page(rows: Sequence[Mapping[str, Any]], *, page_size: int) -> BookingPage:
+    """A page of at most `page_size`, from rows newest first; one row more tells that another page follows."""
+    page = rows[:page_size]
+    return BookingPage(
+        bookings=[booking_from_row(row) for row in page],
+        next_before=page[-1]["id"] if len(rows) > page_size else None,
+    )

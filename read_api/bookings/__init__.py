@@ -1,0 +1,1 @@
+"""A person's own bookings, answered from the region's reader."""

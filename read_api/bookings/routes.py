@@ -1,0 +1,47 @@
+"""HTTP for a person's own bookings. The person always comes from the token."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from contracts import problems
+from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
+from contracts.token_claims import Identity
+from mini_auth.dependencies import require_identity
+from read_api.bookings.service import BookingService
+from read_api.consistency import reader_has_caught_up
+from service_kit.fields import PathId
+from service_kit.openapi import ANY_REQUEST, refusals
+
+router = APIRouter(
+    prefix="/api/v1/bookings",
+    tags=["bookings"],
+    dependencies=[Depends(require_identity), Depends(reader_has_caught_up)],
+)
+
+
+def _service(request: Request) -> BookingService:
+    service: BookingService = request.app.state.bookings
+    return service
+
+
+Service = Annotated[BookingService, Depends(_service)]
+Person = Annotated[Identity, Depends(require_identity)]
+_REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, *ANY_REQUEST)
+
+
+@router.get("", responses=refusals(*_REFUSALS))
+async def list_bookings(
+    person: Person,
+    service: Service,
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    before: Annotated[PathId | None, Query(description="`next_before` of the page before.")] = None,
+) -> BookingPage:
+    """Your bookings, newest first."""
+    return await service.bookings(person.person_id, before=before, page_size=page_size)
+
+
+@router.get("/{booking_id}", responses=refusals(problems.NOT_FOUND, *_REFUSALS))
+async def get_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+    """One booking of yours."""
+    return await service.booking(person.person_id, booking_id)

@@ -1,0 +1,1 @@
+"""Event pages, answered from the region's reader."""

@@ -1,0 +1,9 @@
+-- Event pages read the contract's view alone, as the role frontrow_read.
+
+-- read_event --
+-- All that a page of one event shows, read where the region's documents are read too.
+SELECT * FROM read_side.event_documents WHERE id = %(event_id)s;
+
+-- read_heartbeat --
+-- When the newest change that has reached this reader was confirmed.
+SELECT confirmed_at FROM read_side.heartbeat;

@@ -1,0 +1,1 @@
+"""Searches, answered from the region's index."""

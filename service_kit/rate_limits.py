@@ -1,0 +1,182 @@
+"""Rate limits that hold across processes: the generic cell rate algorithm (GCRA), in Redis.
+
+A limit of n in w seconds is one number a key: the time at which all that was taken would be paid back at the
+rate n/w. It allows n at once, n in each w from then on, and has no window edge at which twice as many pass.
+Source: ITU-T I.371, annex A, in the virtual scheduling form; one script does it for all keys of a request, so
+that either all are counted or none.
+
+Redis only counts: where it is away, each process counts for itself until it is back.
+"""
+
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+TIMEOUT_SECONDS = 0.5
+MAX_CONNECTIONS = 16
+PAUSE_SECONDS = 1.0
+MAX_LOCAL_KEYS = 100_000
+_MICROSECONDS = 1_000_000
+
+_LOG = logging.getLogger(__name__)
+
+# KEYS: one a limit. ARGV: how many to take (-1 gives one back), then microseconds of one and of all.
+# Answers, of each, the microseconds until it has room (0: it has), and those until it is paid back.
+_SCRIPT = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local take = tonumber(ARGV[1])
+local paid_back, wait, allowed = {}, {}, true
+for i, key in ipairs(KEYS) do
+    local one, all = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+    local at = math.max(tonumber(redis.call('GET', key) or now), now)
+    local after = math.max(at + take * one, now)
+    wait[i] = math.max(after - all - now, 0)
+    if wait[i] > 0 then allowed = false; paid_back[i] = at else paid_back[i] = after end
+end
+local answer = {}
+for i, key in ipairs(KEYS) do
+    if allowed and paid_back[i] > now then
+        local kept_milliseconds = math.ceil((paid_back[i] - now) / 1000)
+        redis.call('SET', key, string.format('%.0f', paid_back[i]), 'PX', kept_milliseconds)
+    elseif allowed then
+        redis.call('DEL', key)
+    end
+    answer[2 * i - 1] = string.format('%.0f', wait[i])
+    answer[2 * i] = string.format('%.0f', paid_back[i] - now)
+end
+return answer
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `count` in `seconds`, each key on its own; `name` is part of the key and of what people see."""
+
+    name: str
+    count: int
+    seconds: float
+
+    @property
+    def one_microseconds(self) -> int:
+        """How long it takes to pay one back."""
+        return math.ceil(self.seconds * _MICROSECONDS / self.count)
+
+    @property
+    def all_microseconds(self) -> int:
+        """How long it takes to pay all of them back."""
+        return self.one_microseconds * self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a request under one limit."""
+
+    limit: Limit
+    remaining: int
+    reset_seconds: int
+    """Until all of the limit is there again."""
+    retry_after_seconds: int
+    """0 where the request is within the limit."""
+
+
+class RateLimiter:
+    """Counts under limits, in Redis at `url`; without one, in this process alone."""
+
+    def __init__(self, url: str | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = (
+            None
+            if url is None
+            else Redis.from_pool(
+                BlockingConnectionPool.from_url(
+                    url,
+                    max_connections=MAX_CONNECTIONS,
+                    timeout=TIMEOUT_SECONDS,
+                    socket_timeout=TIMEOUT_SECONDS,
+                    socket_connect_timeout=TIMEOUT_SECONDS,
+                    retry=Retry(NoBackoff(), 0),
+                )
+            )
+        )
+        self._script = None if self._redis is None else self._redis.register_script(_SCRIPT)
+        self._clock = clock
+        self._local: OrderedDict[str, int] = OrderedDict()
+        self._away_until = -math.inf
+
+    async def take(self, *asked: tuple[Limit, str]) -> list[Taken]:
+        """Counts one request under each (limit, key), or under none if any of them has no room."""
+        return await self._count(asked, 1)
+
+    async def give_back(self, *asked: tuple[Limit, str]) -> None:
+        """Takes back what `take` counted, as for a login that turned out to be right."""
+        await self._count(asked, -1)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    async def _count(self, asked: Sequence[tuple[Limit, str]], take: int) -> list[Taken]:
+        keys = [f"limit:{limit.name}:{key}" for limit, key in asked]
+        limits = [limit for limit, _ in asked]
+        numbers = await self._in_redis(keys, limits, take)
+        if numbers is None:
+            numbers = self._in_process(keys, limits, take)
+        return [_taken(limit, wait, owed) for limit, (wait, owed) in zip(limits, numbers, strict=True)]
+
+    async def _in_redis(
+        self, keys: Sequence[str], limits: Sequence[Limit], take: int
+    ) -> list[tuple[int, int]] | None:
+        """(microseconds to wait, microseconds owed) of each; None where Redis is away."""
+        if self._script is None or self._clock() < self._away_until:
+            return None
+        numbers = [take]
+        for limit in limits:
+            numbers += [limit.one_microseconds, limit.all_microseconds]
+        try:
+            answer = [int(one) for one in await self._script(keys=list(keys), args=numbers)]
+        except (RedisError, OSError) as error:
+            if self._away_until == -math.inf:
+                _LOG.warning("limits are counted alone", extra={"reason": type(error).__name__})
+            self._away_until = self._clock() + PAUSE_SECONDS
+            return None
+        if self._away_until != -math.inf:
+            _LOG.info("limits are counted together again")
+            self._away_until = -math.inf
+        return list(zip(answer[::2], answer[1::2], strict=True))
+
+    def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[tuple[int, int]]:
+        """The script's arithmetic, on a dictionary of bounded size that forgets the longest unused."""
+        now = int(self._clock() * _MICROSECONDS)
+        before = [max(self._local.get(key, now), now) for key in keys]
+        after = [
+            max(at + take * limit.one_microseconds, now) for at, limit in zip(before, limits, strict=True)
+        ]
+        waits = [max(at - limit.all_microseconds - now, 0) for at, limit in zip(after, limits, strict=True)]
+        if any(waits):
+            after = [at if wait else then for at, wait, then in zip(before, waits, after, strict=True)]
+        else:
+            for key, at in zip(keys, after, strict=True):
+                self._local[key] = at
+                self._local.move_to_end(key)
+        while len(self._local) > MAX_LOCAL_KEYS:
+            self._local.popitem(last=False)
+        return [(wait, at - now) for wait, at in zip(waits, after, strict=True)]
+
+
+def _taken(limit: Limit, wait_microseconds: int, owed_microseconds: int) -> Taken:
+    free_microseconds = limit.all_microseconds - owed_microseconds
+    return Taken(
+        limit=limit,
+        remaining=0 if wait_microseconds else max(0, free_microseconds // limit.one_microseconds),
+        reset_seconds=math.ceil(max(0, owed_microseconds) / _MICROSECONDS),
+        retry_after_seconds=math.ceil(wait_microseconds / _MICROSECONDS),
+    )

@@ -1,0 +1,57 @@
+"""Runs an ASGI application as one of our processes: settings, logs, loop, graceful end."""
+
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import uvicorn
+from pydantic import ValidationError
+from starlette.types import ASGIApp
+
+from service_kit.logs import configure_logs
+from service_kit.settings import ProcessSettings
+
+WRONG_SETTINGS = 2
+
+Settings = TypeVar("Settings", bound=ProcessSettings)
+
+
+def run_process(
+    process: str, settings_type: type[Settings], create_app: Callable[[Settings], ASGIApp]
+) -> None:
+    """Reads the settings from the environment and serves the application until SIGTERM or SIGINT.
+
+    Exits with code 2 and one line for each setting that is wrong or missing, without its value.
+    """
+    try:
+        settings = settings_type()
+    except ValidationError as error:
+        for wrong in error.errors():
+            name = f"FRONTROW_{wrong['loc'][0]}".upper() if wrong["loc"] else "settings"
+            sys.stderr.write(f"{process}: {name}: {wrong['msg']} (docs/settings.md lists all settings)\n")
+        sys.exit(WRONG_SETTINGS)
+    configure_logs(process=process, region=settings.region, level=settings.log_level)
+    _serve(create_app(settings), host=settings.listen_host, port=settings.listen_port)
+
+
+def _serve(app: ASGIApp, *, host: str, port: int) -> None:
+    """Serves until told to end, then gives open requests 3 s to finish.
+
+    At most 2,048 requests are under way; beyond that uvicorn answers 503, so that a flood costs a refusal
+    and not memory. Identity headers from proxies are not trusted: the gateway is the only client.
+    """
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=75,  # longer than the gateway keeps an idle connection, so it closes first
+        timeout_graceful_shutdown=3,
+        limit_concurrency=2048,
+        backlog=2048,
+    )

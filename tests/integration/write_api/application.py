@@ -1,0 +1,197 @@
+"""An application of write_api that a test starts, and the people who use it."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psycopg
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+from psycopg.rows import dict_row
+
+from tests.people import DEADLINE_SECONDS, PASSWORD, unique
+from tests.scratch_postgresql import ScratchPostgresql
+from write_api.app import create_app
+from write_api.settings import WriteApiSettings
+
+Result = TypeVar("Result")
+
+SEALING_KEY = base64.b64encode(b"tests' own key, 32 bytes of it..").decode()
+CONSISTENCY_KEY = base64.b64encode(b"the key of the consistency token").decode()
+TABLES = (
+    "people", "venues", "artists", "events", "event_artists", "ticket_types", "ticket_stock", "seats",
+    "bookings",
+)  # fmt: skip
+INVARIANTS = """
+SELECT
+    (SELECT count(*) FROM ticket_stock t WHERE t.remaining <> (
+        SELECT count(*) FROM seats s
+        WHERE s.event_id = t.event_id AND s.ticket_type_id = t.ticket_type_id AND s.booking_id IS NULL
+    )) AS counters_off,
+    (SELECT count(*) FROM seats s LEFT JOIN bookings b ON b.event_id = s.event_id AND b.id = s.booking_id
+     WHERE s.booking_id IS NOT NULL AND (b.id IS NULL OR b.status NOT IN ('held', 'confirmed'))
+    ) AS seats_of_nobody,
+    (SELECT count(*) FROM bookings b WHERE b.status IN ('held', 'confirmed') AND b.quantity <> (
+        SELECT count(*) FROM seats s
+        WHERE s.event_id = b.event_id AND s.booking_id = b.id AND s.position = ANY(b.seat_positions)
+    )) AS bookings_without_their_seats,
+    (SELECT count(*) FROM (
+        SELECT 1 FROM bookings b, unnest(b.seat_positions) position WHERE b.status IN ('held', 'confirmed')
+        GROUP BY b.event_id, position HAVING count(*) > 1
+    ) twice) AS seats_sold_twice
+"""
+
+
+async def eventually(what: str, ask: Callable[[], Awaitable[Result]]) -> Result:
+    """The first truthy answer of `ask`; fails with the last answer when 30 s have passed."""
+    answer = await ask()
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not answer:
+                await asyncio.sleep(0.02)
+                answer = await ask()
+    except TimeoutError:
+        raise AssertionError(f"{what}: not within {DEADLINE_SECONDS} s; last answer {answer!r}") from None
+    return answer
+
+
+class Database:
+    """A migrated database with the platform's roles."""
+
+    def __init__(self, server: ScratchPostgresql) -> None:
+        self.server = server
+        self.name = server.create_database()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute("GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO frontrow_write")
+
+    def url(self, role: str) -> str:
+        return self.server.url(self.name, role)
+
+    def rows(self, statement: str, *values: object) -> list[dict[str, Any]]:
+        """What a statement answers to the superuser, at once committed."""
+        with psycopg.connect(self.url("postgres"), autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(statement.encode(), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def has(self, statement: str, *values: object) -> bool:
+        """Whether a SELECT finds a row."""
+        return bool(self.rows(f"SELECT EXISTS ({statement}) AS found", *values)[0]["found"])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has."""
+        counted = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in TABLES)
+        return self.rows(f"SELECT {counted}")[0]
+
+    def faults(self) -> dict[str, int]:
+        """What of counters, seats and bookings contradicts each other; empty when all is well."""
+        [row] = self.rows(INVARIANTS)
+        return {name: count for name, count in row.items() if count}
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Somebody with an account; the methods answer the raw response."""
+
+    id: int
+    client: httpx.AsyncClient
+
+    async def book(self, event_id: int, quantity: int = 1, **more: Any) -> httpx.Response:
+        body = {"event_id": event_id, "quantity": quantity, **more}
+        return await self.client.post("/api/v1/bookings", json=body)
+
+    async def booked(self, event_id: int, quantity: int = 1, **more: Any) -> dict[str, Any]:
+        """A booking that must succeed."""
+        answer = await self.book(event_id, quantity, **more)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def booking(self, booking_id: int) -> dict[str, Any]:
+        answer = await self.client.get(f"/api/v1/bookings/{booking_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def confirm(self, booking_id: int) -> httpx.Response:
+        return await self.client.put(f"/api/v1/bookings/{booking_id}/confirm")
+
+    async def cancel(self, booking_id: int) -> httpx.Response:
+        return await self.client.put(f"/api/v1/bookings/{booking_id}/cancel")
+
+    async def create(self, **fields: Any) -> httpx.Response:
+        """An active event in the simple form; `fields` replace its members, `...` leaves one out."""
+        return await self.client.post("/api/v1/events", json=event_body(**fields))
+
+    async def created(self, **fields: Any) -> dict[str, Any]:
+        """An event that must be made."""
+        answer = await self.create(**fields)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json())
+
+    async def update(self, event_id: int, **changes: Any) -> httpx.Response:
+        return await self.client.put(f"/api/v1/events/{event_id}", json=changes)
+
+
+def event_body(**fields: Any) -> dict[str, Any]:
+    """The user's guide's event, active and with a name of its own."""
+    body = {
+        "name": unique("event"),
+        "available_seats": 10,
+        "start_at": "2030-11-01T10:00:00Z",
+        "location": "HCM",
+        "category": "MUSIC",
+        "price": 10.5,
+        "status": "active",
+    } | fields
+    return {name: value for name, value in body.items() if value is not ...}
+
+
+class Application:
+    """A running application, the database that it writes to, and somebody without a token."""
+
+    def __init__(self, app: FastAPI, database: Database) -> None:
+        self.app = app
+        self.database = database
+        self.anonymous = self.client()
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """A client that is told of an internal error as people are: by the answer."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://write_api", headers=headers, timeout=DEADLINE_SECONDS
+        )
+
+    async def sign_up(self, *roles: str) -> Customer:
+        """A new person, logged in."""
+        email = f"{unique('person')}@example.com"
+        account = {"email": email, "password": PASSWORD, "roles": list(roles or ("customer",))}
+        person = (await self.anonymous.post("/api/v1/accounts", json=account)).raise_for_status()
+        login = await self.anonymous.post("/api/v1/login", json={"email": email, "password": PASSWORD})
+        token = login.raise_for_status().json()["access_token"]
+        return Customer(person.json()["id"], self.client(Authorization=f"Bearer {token}"))
+
+
+@asynccontextmanager
+async def running_application(
+    database: Database, state: Path, *, changes: dict[str, Any] | None = None, **substitutes: Any
+) -> AsyncIterator[Application]:
+    """write_api from its start to its end; `changes` are settings, `substitutes` arguments of create_app."""
+    settings = WriteApiSettings(
+        **{
+            "region": "eu",
+            "listen": "127.0.0.1:1",
+            "main_database": database.url("frontrow_write"),
+            "reader_database": database.url("frontrow_read"),
+            "key_sealing_key": SEALING_KEY,
+            "consistency_key": CONSISTENCY_KEY,
+            "state_directory": state,
+            **(changes or {}),
+        }
+    )
+    substitutes.setdefault("hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    app = create_app(settings, **substitutes)
+    async with app.router.lifespan_context(app):
+        yield Application(app, database)

@@ -1,0 +1,165 @@
+"""Seats are never sold twice, whoever comes at once; each guard is shown to be needed by taking it away."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import LiteralString
+
+import httpx
+import psycopg
+import pytest
+
+from service_kit.named_sql import load_queries
+from tests.integration.write_api.application import (
+    Application,
+    Customer,
+    Database,
+    eventually,
+    running_application,
+)
+
+QUERIES = load_queries("write_api.bookings")
+WITHOUT_STOCK_LOCK: Mapping[str, LiteralString] = {
+    **QUERIES,
+    "lock_stock": """
+        SELECT remaining, clock_timestamp() AS now FROM ticket_stock
+        WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+    """,
+}
+WITHOUT_ANY_GUARD: Mapping[str, LiteralString] = {
+    **WITHOUT_STOCK_LOCK,
+    "take_seats": """
+        UPDATE seats SET booking_id = %(booking_id)s
+        WHERE event_id = %(event_id)s AND position = ANY(%(seat_positions)s)
+    """,
+    "lower_stock": """
+        UPDATE ticket_stock SET remaining = greatest(0, remaining - %(quantity)s)
+        WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+    """,
+}
+WITHOUT_EVENT_LOCK: Mapping[str, LiteralString] = {
+    **QUERIES,
+    "join_queue_of_event": "SELECT %(event_id)s::bigint",
+    "lock_event": "SELECT status, starts_at, currency FROM events WHERE id = %(event_id)s",
+}
+ROUNDS = 20
+
+
+async def rush(application: Application, *, clients: int, seats: int) -> Counter[int]:
+    """So many clients ask for one seat each of a new event at once: how often each status was answered."""
+    host = await application.sign_up("host")
+    event = await host.created(available_seats=seats)
+    customers = [await application.sign_up() for _ in range(8)]
+    answers = await asyncio.gather(
+        *(customers[number % len(customers)].book(event["id"]) for number in range(clients))
+    )
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_64_clients_buy_exactly_50_seats(application: Application) -> None:
+    assert await rush(application, clients=64, seats=50) == {201: 50, 409: 14}
+    assert application.database.faults() == {}
+
+
+async def test_of_two_clients_one_gets_the_last_seat(application: Application) -> None:
+    for _ in range(ROUNDS):
+        assert await rush(application, clients=2, seats=1) == {201: 1, 409: 1}
+    assert application.database.faults() == {}
+
+
+async def test_without_the_lock_of_the_stock_the_rush_does_not_come_out_even(
+    database: Database, state: Path
+) -> None:
+    async with running_application(database, state, booking_queries=WITHOUT_STOCK_LOCK) as application:
+        outcomes = [await rush(application, clients=64, seats=50) for _ in range(3)]
+    assert any(outcome != {201: 50, 409: 14} for outcome in outcomes)
+    # The other guards turn each mistake into a failed request, so even then nothing is sold twice.
+    assert database.faults() == {}
+
+
+async def test_without_any_guard_seats_are_sold_twice(database: Database, state: Path) -> None:
+    async with running_application(database, state, booking_queries=WITHOUT_ANY_GUARD) as application:
+        outcome = await rush(application, clients=64, seats=50)
+    assert outcome[201] > 50
+    assert database.faults()["seats_sold_twice"] > 0
+
+
+async def raced_deactivation(application: Application) -> tuple[httpx.Response, httpx.Response, bool]:
+    """A host takes the event off sale while a booking of it has read the event and waits for the stock.
+
+    Answers the booking's and the host's response, and whether the host's came before the booking was made.
+    """
+    database = application.database
+    host, customer = await application.sign_up("host"), await application.sign_up()
+    event = await host.created()
+
+    async def waiting() -> int:
+        [row] = database.rows(
+            "SELECT count(*) AS n FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(row["n"])
+
+    with psycopg.connect(database.url("postgres")) as holder:
+        holder.execute("SELECT FROM ticket_stock WHERE event_id = %s FOR UPDATE", (event["id"],))
+        booking = asyncio.create_task(customer.book(event["id"]))
+        await eventually("the booking waits", waiting)
+        update = asyncio.create_task(host.update(event["id"], status="inactive"))
+
+        async def is_decided() -> bool:
+            return update.done() or await waiting() == 2
+
+        await eventually("the host waits or is served", is_decided)
+        came_first = update.done()
+        holder.rollback()
+        return await booking, await update, came_first
+
+
+async def test_an_event_is_not_taken_off_sale_under_a_booking(application: Application) -> None:
+    booking, update, host_came_first = await raced_deactivation(application)
+    assert (booking.status_code, update.status_code, host_came_first) == (201, 200, False)
+
+
+async def test_without_the_events_lock_seats_of_an_inactive_event_are_sold(
+    database: Database, state: Path
+) -> None:
+    async with running_application(database, state, booking_queries=WITHOUT_EVENT_LOCK) as application:
+        booking, update, host_came_first = await raced_deactivation(application)
+    assert (booking.status_code, update.status_code, host_came_first) == (201, 200, True)
+
+
+async def all_at_once(customer: Customer, booking_id: int) -> Counter[int]:
+    changes = (customer.confirm, customer.cancel, customer.confirm, customer.cancel)
+    answers = await asyncio.gather(*(change(booking_id) for change in changes))
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_confirmed_and_cancelled_at_once_a_booking_ends_cancelled_and_its_seats_are_free_once(
+    application: Application,
+) -> None:
+    host, customer = await application.sign_up("host"), await application.sign_up()
+    event = await host.created(available_seats=3 * ROUNDS)
+    for _ in range(ROUNDS):
+        booking = await customer.booked(event["id"], 3)
+        outcome = await all_at_once(customer, booking["id"])
+        assert set(outcome) <= {200, 409}
+        assert outcome[200] >= 2
+        assert (await customer.booking(booking["id"]))["status"] == "cancelled"
+    assert application.database.faults() == {}
+    [stock] = application.database.rows("SELECT remaining FROM ticket_stock WHERE event_id = %s", event["id"])
+    assert stock == {"remaining": 3 * ROUNDS}
+
+
+@pytest.mark.parametrize("quantity", [1, 3, 7])
+async def test_bookings_of_several_seats_leave_no_seat_behind(
+    application: Application, quantity: int
+) -> None:
+    host, customer = await application.sign_up("host"), await application.sign_up()
+    event = await host.created(available_seats=21)
+    answers = await asyncio.gather(*(customer.book(event["id"], quantity) for _ in range(30)))
+    assert Counter(answer.status_code for answer in answers) == {
+        201: 21 // quantity,
+        409: 30 - 21 // quantity,
+    }
+    assert application.database.faults() == {}

@@ -1,0 +1,63 @@
+"""What accounts decide: who may have one, and whose password is right."""
+
+from pydantic import SecretStr
+
+from contracts import problems
+from service_kit.database import Connection, Pool
+from service_kit.problem_responses import Problem
+from write_api.accounts.passwords import PasswordHashing, PasswordQueueFullError
+from write_api.accounts.schemas import Person, SignUp, folded_email
+from write_api.accounts.store import AccountStore
+from write_api.known_people import KnownPerson
+
+
+class AccountService:
+    """Accounts and their passwords. No connection is held while a password is hashed."""
+
+    def __init__(self, pool: Pool, store: AccountStore, passwords: PasswordHashing) -> None:
+        self._pool = pool
+        self._store = store
+        self._passwords = passwords
+
+    async def sign_up(self, body: SignUp) -> Person:
+        """Makes an account. Raises Problem EMAIL_TAKEN, TEMPORARILY_UNAVAILABLE."""
+        try:
+            password_hash = await self._passwords.hash(body.password.get_secret_value())
+        except PasswordQueueFullError:
+            raise _too_many_at_once() from None
+        async with self._pool.connection() as connection:
+            row = await self._store.insert_person(
+                connection,
+                email=body.email,
+                email_folded=folded_email(body.email),
+                password_hash=password_hash,
+                display_name=body.display_name or body.email.partition("@")[0],
+                roles=sorted(set(body.roles)),
+            )
+        if row is None:
+            raise Problem(problems.EMAIL_TAKEN, "Log in instead, or use another e-mail.")
+        return Person(**row)
+
+    async def check_password(self, email: str, password: SecretStr) -> KnownPerson:
+        """Who has this e-mail and password. Raises Problem CREDENTIALS_WRONG, TEMPORARILY_UNAVAILABLE.
+
+        Exactly one verification, whether the person exists or not: time tells nobody who has an account.
+        """
+        async with self._pool.connection() as connection:
+            known = await self._store.credentials(connection, email_folded=folded_email(email))
+        password_hash = self._passwords.dummy_hash if known is None else known.password_hash
+        try:
+            is_right = await self._passwords.verify(password_hash, password.get_secret_value())
+        except PasswordQueueFullError:
+            raise _too_many_at_once() from None
+        if known is None or not is_right:
+            raise Problem(problems.CREDENTIALS_WRONG, "Check both, or sign up.")
+        return known.person
+
+    async def find_person(self, connection: Connection, person_id: int) -> KnownPerson | None:
+        """Who has this id, with the roles of now."""
+        return await self._store.known_person(connection, person_id=person_id)
+
+
+def _too_many_at_once() -> Problem:
+    return Problem(problems.TEMPORARILY_UNAVAILABLE, "Too many people log in right now.")

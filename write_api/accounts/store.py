@@ -1,0 +1,60 @@
+"""The table of accounts: people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import LiteralString
+
+from service_kit.database import Connection, Row
+from service_kit.named_sql import load_queries
+from write_api.known_people import KnownPerson
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a login is checked against."""
+
+    person: KnownPerson
+    password_hash: str
+
+
+class AccountStore:
+    """Statements of the feature, each on the connection that it is given."""
+
+    def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
+        self._queries = queries or load_queries("write_api.accounts")
+
+    async def insert_person(
+        self,
+        connection: Connection,
+        *,
+        email: str,
+        email_folded: str,
+        password_hash: str,
+        display_name: str,
+        roles: Sequence[str],
+    ) -> Row | None:
+        """The new person {id, email, display_name, roles}; None where the e-mail is taken."""
+        parameters = {
+            "email": email,
+            "email_folded": email_folded,
+            "password_hash": password_hash,
+            "display_name": display_name,
+            "roles": list(roles),
+        }
+        return await (await connection.execute(self._queries["insert_person"], parameters)).fetchone()
+
+    async def credentials(self, connection: Connection, *, email_folded: str) -> Credentials | None:
+        """The credentials of the person with this folded e-mail, if there is one."""
+        cursor = await connection.execute(self._queries["select_credentials"], {"email_folded": email_folded})
+        row = await cursor.fetchone()
+        return None if row is None else Credentials(_known_person(row), row["password_hash"])
+
+    async def known_person(self, connection: Connection, *, person_id: int) -> KnownPerson | None:
+        """The person with this id, if there is one."""
+        cursor = await connection.execute(self._queries["select_known_person"], {"person_id": person_id})
+        row = await cursor.fetchone()
+        return None if row is None else _known_person(row)
+
+
+def _known_person(row: Row) -> KnownPerson:
+    return KnownPerson(row["id"], frozenset(row["roles"]))

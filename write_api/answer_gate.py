@@ -1,0 +1,280 @@
+"""The answer gate: no answer leaves write_api before what it says is as durable as the platform promises.
+
+Every transaction commits with `synchronous_commit=local`, so a lock lasts one local fsync, at any distance
+between regions. The *answer* waits here, in one place, for everyone: successes, refusals, replays, no-ops,
+reads. All of them tell what the database held, and a database that is cut off may hold what will be lost.
+
+Cost. One statement a poll, for all who wait, and only while someone waits. A poll takes up the requests that
+arrived before it started: its `flushed_lsn` is read after their last statement, so it is their target. With
+durability `local` the same sample confirms them: one round trip to the primary on the same machine (some
+0.2 ms), shared. With a quorum, polling goes on every 2 ms until the members have flushed the target: about a
+round trip to the nearest of them. Waiting costs a future a request; no lock, no transaction, no connection.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contracts import problems
+from service_kit.database import Pool
+from service_kit.named_sql import load_queries
+from service_kit.problem_responses import Problem, problem_response
+from write_api.background import DATABASE_ERRORS
+from write_api.consistency import AnswerConsistency
+
+_LOG = logging.getLogger(__name__)
+
+MAX_WAITING = 4096
+POLL_SECONDS = 0.002
+RETRY_SECONDS = 0.1
+UNGATED_PATHS = ("/health/", "/openapi/")
+DURABILITY_HEADER = "X-Durability"
+
+
+@dataclass(frozen=True, slots=True)
+class WalSample:
+    """Positions in the write-ahead log in bytes from its start, and the server's clock at that moment.
+
+    What was committed before the sample lies at or before `flushed_lsn`; what lies at or before
+    `confirmed_lsn` is durable as the rule demands.
+    """
+
+    flushed_lsn: int
+    confirmed_lsn: int
+    sampled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Everything up to `lsn`, and so all that was committed before it was asked for, is durable."""
+
+    confirmed_at: datetime
+    lsn: int
+
+
+class ConfirmationRule(Protocol):
+    """What counts as durable. `durability` is what answers declare."""
+
+    durability: str
+
+    async def sample(self) -> WalSample:
+        """Asks the primary once. Raises psycopg.Error where it can't be asked, or is no primary."""
+        ...
+
+
+class LocalFlush:
+    """Durable is what the primary's own disk has. For a platform of one region."""
+
+    durability = "local"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._statement = load_queries("write_api")["sample_local_flush"]
+
+    async def sample(self) -> WalSample:
+        """The primary's own flush position, as both positions."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(self._statement)).fetchone()
+        assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+        return WalSample(**row)
+
+
+class QuorumFlush:
+    """Durable is what `required` of the named members have flushed, each a main in another region."""
+
+    durability = "quorum"
+
+    def __init__(self, pool: Pool, *, members: Sequence[str], required: int) -> None:
+        if not 1 <= required <= len(set(members)):
+            raise ValueError("a quorum needs at least as many members as it requires")
+        self._pool = pool
+        self._statement = load_queries("write_api")["sample_quorum_flush"]
+        self._parameters = {"members": list(members), "required": required}
+
+    async def sample(self) -> WalSample:
+        """The primary's own flush position, and that of the k-th best member; 0 with too few of them."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(self._statement, self._parameters)).fetchone()
+        assert row is not None  # noqa: S101
+        return WalSample(**row)
+
+
+class OnlyWhile:
+    """The rule, but nothing is durable while `may_confirm` says no: fenced, or members not named yet."""
+
+    def __init__(self, rule: ConfirmationRule, may_confirm: Callable[[], bool]) -> None:
+        self._rule = rule
+        self._may_confirm = may_confirm
+        self.durability = rule.durability
+
+    async def sample(self) -> WalSample:
+        """What the rule samples, unless it is forbidden before it was asked or after."""
+        might_confirm = self._may_confirm()
+        sample = await self._rule.sample()
+        return sample if might_confirm and self._may_confirm() else replace(sample, confirmed_lsn=0)
+
+
+class NotConfirmedError(Exception):
+    """What was written could not be confirmed in time; it may be there, and may still be lost."""
+
+
+_Waiter = asyncio.Future[Confirmation]
+
+
+class AnswerGate:
+    """Holds those who wait until the rule confirms what was written before they came.
+
+    `run` is its one polling loop, for the application to keep running. At most `max_waiting` wait, each
+    for at most `wait_seconds`.
+    """
+
+    def __init__(
+        self,
+        rule: ConfirmationRule,
+        *,
+        wait_seconds: float,
+        max_waiting: int = MAX_WAITING,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._rule = rule
+        self._wait_seconds = wait_seconds
+        self._max_waiting = max_waiting
+        self._poll_seconds = poll_seconds
+        self._arrived: list[_Waiter] = []
+        self._unconfirmed: deque[tuple[int, list[_Waiter]]] = deque()
+        self._someone_waits = asyncio.Event()
+        self._waiting = 0
+        self._is_failing = False
+
+    @property
+    def durability(self) -> str:
+        """What answers declare: `local` or `quorum`."""
+        return self._rule.durability
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._waiting
+
+    async def confirmed(self, *, wait_seconds: float | None = None) -> Confirmation:
+        """Returns once all that was committed before the call is confirmed.
+
+        Raises NotConfirmedError after `wait_seconds`, and at once when too many wait already.
+        """
+        if self._waiting >= self._max_waiting:
+            raise NotConfirmedError(f"{self._waiting} answers wait already")
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._arrived.append(waiter)
+        self._someone_waits.set()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._wait_seconds if wait_seconds is None else wait_seconds):
+                return await waiter
+        except TimeoutError:
+            raise NotConfirmedError("the log was not confirmed in time") from None
+        finally:
+            self._waiting -= 1
+
+    async def run(self) -> None:
+        """Polls while someone waits, else sleeps. Outlives a database that can't be asked."""
+        while True:
+            await self._someone_waits.wait()
+            arrived, self._arrived = self._arrived, []
+            try:
+                sample = await self._rule.sample()
+            except DATABASE_ERRORS as error:
+                # Those who arrived keep their place: their target is taken when the primary answers again.
+                self._arrived[:0] = [waiter for waiter in arrived if not waiter.done()]
+                self._report(error)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._report(None)
+                if arrived:
+                    self._unconfirmed.append((sample.flushed_lsn, arrived))
+                self._release(sample)
+            if self._waiting == 0:
+                self._arrived.clear()
+                self._unconfirmed.clear()
+            if self._unconfirmed:
+                await asyncio.sleep(self._poll_seconds)
+            elif not self._arrived:
+                self._someone_waits.clear()
+
+    def _release(self, sample: WalSample) -> None:
+        """Lets those go whose target is confirmed, and forgets those who gave up."""
+        kept: deque[tuple[int, list[_Waiter]]] = deque()
+        for target_lsn, waiters in self._unconfirmed:
+            if target_lsn <= sample.confirmed_lsn:
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_result(Confirmation(sample.sampled_at, target_lsn))
+            elif not all(waiter.done() for waiter in waiters):
+                kept.append((target_lsn, waiters))
+        self._unconfirmed = kept
+
+    def _report(self, error: Exception | None) -> None:
+        """Logs the begin and the end of a failure, not each of the polls between."""
+        if error is not None and not self._is_failing:
+            _LOG.warning("answers can't be confirmed", extra={"reason": type(error).__name__})
+        if error is None and self._is_failing:
+            _LOG.info("answers are confirmed again")
+        self._is_failing = error is not None
+
+
+class AnswerGateMiddleware:
+    """Holds each answer at its first byte until `gate` confirms; otherwise the answer is a 503 instead.
+
+    What leaves says by `consistency` up to where it knows.
+
+    It stands outside everything else of the application, so no answer passes beside it. It relies on our
+    routes doing all their statements before the answer starts: none streams, none works in the background.
+    An answer of 500 or more says nothing of what the database holds, so it does not wait: while the database
+    is away, people hear so at once.
+    """
+
+    def __init__(self, app: ASGIApp, *, gate: AnswerGate, consistency: AnswerConsistency) -> None:
+        self._app = app
+        self._gate = gate
+        self._consistency = consistency
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on at once, and the answer when it is confirmed."""
+        if scope["type"] != "http" or scope["path"].startswith(UNGATED_PATHS):
+            await self._app(scope, receive, send)
+            return
+        is_withheld = False
+        scope.setdefault("state", {})  # shared with whoever reads the request inside
+
+        async def gated_send(message: Message) -> None:
+            nonlocal is_withheld
+            if is_withheld:
+                return
+            if message["type"] == "http.response.start":
+                try:
+                    headers = await self._confirmed_headers(scope) if message["status"] < 500 else {}
+                except Problem as problem:
+                    is_withheld = True
+                    await problem_response(problem)(scope, receive, send)
+                    return
+                MutableHeaders(scope=message).update({DURABILITY_HEADER: self._gate.durability, **headers})
+            await send(message)
+
+        await self._app(scope, receive, gated_send)
+
+    async def _confirmed_headers(self, scope: Scope) -> Mapping[str, str]:
+        """Waits for the gate. Raises Problem TEMPORARILY_UNAVAILABLE, which is then the answer."""
+        try:
+            confirmation = await self._gate.confirmed()
+        except NotConfirmedError as error:
+            _LOG.warning("answer withheld", extra={"path": scope["path"], "reason": str(error)})
+            detail = "It is not confirmed yet that the answer will last. What was asked may have been done."
+            headers = {DURABILITY_HEADER: self._gate.durability}
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail, headers=headers) from None
+        return self._consistency.headers(scope, confirmed_lsn=confirmation.lsn)

@@ -1,0 +1,295 @@
+"""The single-primary application, wired in one place."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, LiteralString
+
+import psycopg
+from argon2 import PasswordHasher
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp
+
+from contracts import problems
+from contracts.consistency_token import TokenSigner
+from mini_auth.knowledge_feed import KnowledgeFeed
+from mini_auth.verifier import TokenVerifier
+from service_kit.database import Pool, create_pool
+from service_kit.head_requests import HeadAsGet
+from service_kit.health import health_router
+from service_kit.openapi import with_consistency_tokens, with_problems
+from service_kit.problem_responses import Problem, add_problem_handlers, problem_response
+from service_kit.rate_limits import RateLimiter
+from service_kit.request_limits import BodyLimit
+from service_kit.settings import key_bytes
+from write_api.accounts import routes as accounts_routes
+from write_api.accounts.passwords import PasswordHashing, password_hasher
+from write_api.accounts.service import AccountService
+from write_api.accounts.store import AccountStore
+from write_api.answer_gate import (
+    AnswerGate,
+    AnswerGateMiddleware,
+    ConfirmationRule,
+    LocalFlush,
+    OnlyWhile,
+    QuorumFlush,
+)
+from write_api.background import running
+from write_api.bookings import routes as bookings_routes
+from write_api.bookings.expiry import HoldExpiry
+from write_api.bookings.service import BookingService
+from write_api.bookings.store import BookingStore
+from write_api.catalogue import routes as catalogue_routes
+from write_api.catalogue.service import CatalogueService
+from write_api.catalogue.store import CatalogueStore
+from write_api.consistency import AnswerConsistency
+from write_api.generations import Generations, QuorumMembers
+from write_api.heartbeat import Heartbeat
+from write_api.other_mains import OtherMains
+from write_api.sessions import routes as sessions_routes
+from write_api.sessions.login_limits import LoginLimits
+from write_api.sessions.refresh_tokens import RefreshTokens
+from write_api.sessions.service import SessionService
+from write_api.sessions.store import SessionStore
+from write_api.settings import WriteApiSettings
+from write_api.signing_keys.service import KeyRing
+from write_api.signing_keys.store import SigningKeyStore
+from write_api.standing import OnlyAsWriter, Standing
+from write_api.writer_state import WriterRule, WriterState, writer_state
+
+PROCESS = "write_api"
+MAX_BULK_BYTES = 4 * 1024 * 1024
+FIRST_CONNECTION_SECONDS = 30.0
+HIGHEST_GENERATION = "highest-generation-seen"
+
+REQUEST_CONNECTIONS = 16
+CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behind requests in a queue
+
+
+class WriteApi(FastAPI):
+    """FastAPI with the answer gate outside of everything, and problems in its OpenAPI document."""
+
+    def __init__(self, gate: AnswerGate, consistency: AnswerConsistency, **options: Any) -> None:
+        super().__init__(**options)
+        self._gate = gate
+        self._consistency = consistency
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The gate encloses even the answer to an unexpected error."""
+        return AnswerGateMiddleware(
+            super().build_middleware_stack(), gate=self._gate, consistency=self._consistency
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """The document, made once."""
+        if self.openapi_schema is None:
+            self.openapi_schema = with_consistency_tokens(with_problems(super().openapi()))
+        return self.openapi_schema
+
+
+def create_app(
+    settings: WriteApiSettings,
+    *,
+    confirmation_rule: ConfirmationRule | None = None,
+    writer_rule: WriterRule = writer_state,
+    booking_queries: Mapping[str, LiteralString] | None = None,
+    hasher: PasswordHasher | None = None,
+) -> FastAPI:
+    """The application; its connections and its background work live as long as its lifespan.
+
+    Tests give other rules, other statements or another hasher, to see what these protect from.
+    """
+    booking_store = BookingStore(booking_queries)
+    parts = _Parts(settings, confirmation_rule, writer_rule, booking_store, hasher or password_hasher())
+    app = WriteApi(
+        parts.gate,
+        parts.consistency,
+        title="Frontrow: accounts, events, bookings",
+        summary="What changes something. What only reads is another document.",
+        lifespan=parts.lifespan,
+        openapi_url="/openapi/write.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.consistency_signer = parts.signer
+    app.add_middleware(OnlyAsWriter, standing=parts.standing)
+    app.add_middleware(BodyLimit, paths={catalogue_routes.BULK_PATH: MAX_BULK_BYTES})
+    app.add_middleware(HeadAsGet)
+    add_problem_handlers(app)
+    app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)
+    app.include_router(health_router(process=PROCESS, region=settings.region, readiness=parts.readiness))
+    for routes in (accounts_routes, sessions_routes, catalogue_routes, bookings_routes):
+        app.include_router(routes.router)
+    return app
+
+
+class _Parts:
+    """Everything that lives longer than a request, and the order in which it starts and ends."""
+
+    def __init__(
+        self,
+        settings: WriteApiSettings,
+        confirmation_rule: ConfirmationRule | None,
+        writer_rule: WriterRule,
+        booking_store: BookingStore,
+        hasher: PasswordHasher,
+    ) -> None:
+        self._settings = settings
+        self._booking_store = booking_store
+        self._hasher = hasher
+        self._requests_pool = _primary_pool(
+            settings, "requests", max_size=REQUEST_CONNECTIONS, max_waiting=512
+        )
+        self._control_pool = _primary_pool(settings, "control", max_size=CONTROL_CONNECTIONS, max_waiting=16)
+        members = _members(settings)
+        generations = Generations(self._control_pool, region=settings.region, members=members)
+        self._other_mains = OtherMains(settings.other_mains, settings.state_directory / HIGHEST_GENERATION)
+        self._key_ring = KeyRing(self._control_pool, SigningKeyStore(), settings.key_sealing_bytes)
+        self.standing = Standing(
+            generations, self._other_mains, take_over=self._key_ring.load, rule=writer_rule
+        )
+        self._members = QuorumMembers(
+            self._control_pool, generations, members=members, required=settings.quorum_required
+        )
+        rule = confirmation_rule or _confirmation_rule(settings, self._control_pool)
+        self.gate = AnswerGate(
+            OnlyWhile(rule, lambda: self.standing.may_write and self._members.may_count),
+            wait_seconds=settings.answer_wait_seconds,
+        )
+        self._heartbeat = Heartbeat(
+            self._control_pool, self.gate, own_generation=lambda: self.standing.generation
+        )
+        self.signer = TokenSigner(key_bytes(settings.consistency_key))
+        self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
+        self._expiry = HoldExpiry(self._control_pool, booking_store)
+        self._knows_key: Callable[[str], bool] = lambda _: False
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """Starts the parts; what is started later uses what was started before, so all end in reverse.
+
+        By then the server has let open requests finish, and the gate still lets their answers go.
+        """
+        async with AsyncExitStack() as stack:
+            # 1. Connections to the main. Without it nothing can be served: fail the start after 30 s.
+            for pool in (self._requests_pool, self._control_pool):
+                await pool.open(wait=True, timeout=FIRST_CONNECTION_SECONDS)
+                stack.push_async_callback(pool.close)
+            # 2. What a writer has: on the primary at once, on a standby when it is promoted.
+            self._prepare_features(app, stack)
+            await self.standing.ask()
+            # 3. The keys that verify tokens, as this region's reader has them.
+            feed = await self._follow_keys(stack)
+            self._knows_key = lambda key_id: key_id in feed.keys
+            app.state.token_verifier = TokenVerifier(
+                feed, issuer=self._settings.token_issuer, audience=self._settings.token_audience
+            )
+            await stack.enter_async_context(running("standing", self.standing.run))
+            # 4. The gate, then what writes by itself, or must watch while we may write: the quorum's members,
+            # what other mains know, the heartbeat, and the sweep that frees the seats of expired holds.
+            await stack.enter_async_context(running("answer-gate", self.gate.run))
+            for name, work in self._work_of_the_writer().items():
+                await stack.enter_async_context(
+                    running(f"{name}-of-writer", self.standing.while_writing(name, work))
+                )
+            yield
+
+    async def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Ready is who can write and confirm, and whose own tokens are known here."""
+        state = self.standing.state(self._heartbeat.confirmed_age_seconds)
+        is_writer = state is WriterState.WRITER and self.standing.may_write
+        details = {
+            "writer": is_writer,
+            "state": state,
+            "main": "primary" if self.standing.is_primary else "standby",
+            "durability": self.gate.durability,
+            "generation": self._heartbeat.generation,
+            "highest_generation_seen": self.standing.highest_generation_seen,
+            "fenced": state is WriterState.FENCED,
+        }
+        key = self._key_ring.current
+        return is_writer and key is not None and self._knows_key(key.key_id), details
+
+    def _work_of_the_writer(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What runs while this process may write."""
+        return {
+            "quorum-members": lambda: self._members.run(self.gate),
+            "other-mains": self._other_mains.run,
+            "heartbeat": self._heartbeat.run,
+            "signing-keys": self._key_ring.run,
+            "hold-expiry": self._expiry.run,
+        }
+
+    async def _follow_keys(self, stack: AsyncExitStack) -> KnowledgeFeed:
+        """The feed of keys. The reader may be away for a while: the feed says so, and serves what it has."""
+        pool = create_pool(
+            self._settings.reader_database,
+            application_name=f"frontrow-{PROCESS}-keys",
+            max_size=2,
+            max_waiting=4,
+            statement_timeout_seconds=2.0,
+        )
+        await pool.open()
+        stack.push_async_callback(pool.close)
+        return await stack.enter_async_context(KnowledgeFeed(pool, self._settings.state_directory))
+
+    def _prepare_features(self, app: FastAPI, stack: AsyncExitStack) -> None:
+        """The one place where features meet: the bookings make the seats of the catalogue's events."""
+        passwords = PasswordHashing(self._hasher)
+        stack.callback(passwords.close)
+        app.state.catalogue = CatalogueService(
+            self._requests_pool, CatalogueStore(), self._booking_store.make_seats
+        )
+        app.state.bookings = BookingService(
+            self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
+        )
+
+        rate_limiter = RateLimiter(self._settings.redis)
+        stack.push_async_callback(rate_limiter.close)
+        accounts = AccountService(self._requests_pool, AccountStore(), passwords)
+        app.state.accounts = accounts
+        app.state.sessions = SessionService(
+            self._requests_pool,
+            SessionStore(),
+            check_password=accounts.check_password,
+            find_person=accounts.find_person,
+            sign=self._key_ring.sign,
+            refresh_tokens=RefreshTokens(self._settings.key_sealing_bytes),
+            login_limits=LoginLimits(rate_limiter),
+            issuer=self._settings.token_issuer,
+            audience=self._settings.token_audience,
+        )
+
+
+def _primary_pool(settings: WriteApiSettings, name: str, *, max_size: int, max_waiting: int) -> Pool:
+    """Connections whose commits return after the local fsync; what answers wait for is the gate's matter."""
+    return create_pool(
+        settings.main_database,
+        application_name=f"frontrow-{PROCESS}-{name}",
+        max_size=max_size,
+        max_waiting=max_waiting,
+        session_settings={"synchronous_commit": "local"},
+    )
+
+
+def _members(settings: WriteApiSettings) -> tuple[str, ...]:
+    return settings.quorum_members if settings.durability == "quorum" else ()
+
+
+def _confirmation_rule(settings: WriteApiSettings, pool: Pool) -> ConfirmationRule:
+    if settings.durability == "local":
+        return LocalFlush(pool)
+    return QuorumFlush(pool, members=_members(settings), required=settings.quorum_required)
+
+
+async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
+    """A good token of a person whom this database does not know, as after a restore: log in again."""
+    assert isinstance(error, psycopg.errors.ForeignKeyViolation)  # noqa: S101 - registered for it alone
+    if error.diag.constraint_name not in {
+        "bookings_person_id_fkey",
+        "events_host_id_fkey",
+        "venues_host_id_fkey",
+    }:
+        raise error
+    return problem_response(Problem(problems.TOKEN_INVALID, "The token's account does not exist."))

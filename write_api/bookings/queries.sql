@@ -1,0 +1,116 @@
+-- Lock order of all that change bookings: queue of the event, event, booking, stock (by event and ticket type), seats.
+-- Whoever takes or frees seats of a ticket type holds the lock of its stock row, so seats need none before.
+
+-- join_queue_of_event --
+-- A fair queue before the row: a share of a row's lock is given past those who wait for all of it, so an
+-- endless stream of bookings would keep the host from ever taking the event off sale.
+SELECT pg_advisory_xact_lock_shared(%(event_id)s)
+
+-- lock_event --
+-- Shares the event's row until the end, so that it can't be taken off sale or moved in between.
+SELECT status, starts_at, currency FROM events WHERE id = %(event_id)s FOR SHARE
+
+-- select_ticket_types --
+-- Needs no lock: what is read of a ticket type never changes.
+SELECT id, name, price_minor, sales_start_at, sales_end_at
+FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
+
+-- lock_stock --
+-- The one lock that bookings of a ticket type queue for; the time is read when it was granted, not before.
+SELECT remaining, clock_timestamp() AS now
+FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
+
+-- free_seats --
+-- The first free seats of the ticket type, by position.
+SELECT position FROM seats
+WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s AND booking_id IS NULL
+ORDER BY position LIMIT %(quantity)s
+
+-- insert_booking --
+-- A hold from the moment at which the stock was locked.
+INSERT INTO bookings (
+    event_id, ticket_type_id, person_id, quantity, price_minor, currency, seat_positions, created_at, hold_expires_at
+) VALUES (
+    %(event_id)s, %(ticket_type_id)s, %(person_id)s, %(quantity)s, %(price_minor)s, %(currency)s,
+    %(seat_positions)s, %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
+) RETURNING id
+
+-- take_seats --
+-- Only free seats are taken; the caller compares the count, so that a seat can't change hands.
+UPDATE seats SET booking_id = %(booking_id)s
+WHERE event_id = %(event_id)s AND position = ANY(%(seat_positions)s) AND booking_id IS NULL
+
+-- lower_stock --
+-- The counter follows the seats; its CHECK is the last guard.
+UPDATE ticket_stock SET remaining = remaining - %(quantity)s
+WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+
+-- select_booking --
+-- A person's own booking with its seats.
+SELECT * FROM read_side.bookings WHERE id = %(booking_id)s AND person_id = %(person_id)s
+
+-- select_bookings --
+-- A page of a person's bookings, newest first, from below an id.
+SELECT * FROM read_side.bookings
+WHERE person_id = %(person_id)s AND id < %(before)s
+ORDER BY id DESC LIMIT %(limit)s
+
+-- find_booking_event --
+-- Which event a person's booking is for; it never changes, so it needs no lock and can be locked first.
+SELECT event_id FROM bookings WHERE id = %(booking_id)s AND person_id = %(person_id)s
+
+-- lock_booking --
+-- The time is read when the lock was granted: a deadline that passed while waiting has passed.
+SELECT event_id, id, ticket_type_id, quantity, status, hold_expires_at, clock_timestamp() AS now
+FROM bookings WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+
+-- confirm_booking --
+-- The seats stay where they are.
+UPDATE bookings SET status = 'confirmed', confirmed_at = clock_timestamp()
+WHERE event_id = %(event_id)s AND id = %(booking_id)s AND status = 'held'
+
+-- end_bookings --
+-- Cancels or expires bookings that the caller has locked.
+UPDATE bookings SET status = %(status)s, ended_at = clock_timestamp()
+WHERE (event_id, id) IN (SELECT * FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[]))
+
+-- lock_stocks --
+-- By key, so that sweeps and cancellations wait in one order.
+SELECT 1 FROM ticket_stock
+WHERE (event_id, ticket_type_id) IN (SELECT * FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[]))
+ORDER BY event_id, ticket_type_id FOR UPDATE
+
+-- free_booked_seats --
+-- Gives the seats of ended bookings back; what comes back per ticket type is what the counter rises by.
+WITH freed AS (
+    UPDATE seats s SET booking_id = NULL
+    FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[]) AS ended (event_id, booking_id)
+    JOIN bookings b ON b.event_id = ended.event_id AND b.id = ended.booking_id
+    WHERE s.event_id = b.event_id AND s.position = ANY(b.seat_positions) AND s.booking_id = b.id
+    RETURNING s.event_id, s.ticket_type_id
+)
+UPDATE ticket_stock t SET remaining = t.remaining + f.seats
+FROM (SELECT event_id, ticket_type_id, count(*)::integer AS seats FROM freed GROUP BY 1, 2) f
+WHERE t.event_id = f.event_id AND t.ticket_type_id = f.ticket_type_id
+RETURNING f.seats
+
+-- lock_expired_holds --
+-- A batch of holds past their deadline that nobody else works on: another sweep, a confirm or a cancel.
+SELECT event_id, id, ticket_type_id, quantity FROM bookings
+WHERE status = 'held' AND hold_expires_at <= clock_timestamp() AND id <> ALL (%(left_out)s::bigint[])
+ORDER BY hold_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+
+-- make_seats --
+-- All seats of new ticket types in one statement.
+INSERT INTO seats (event_id, position, ticket_type_id, label)
+SELECT b.event_id, b.first_position + n - 1, b.ticket_type_id, b.label_prefix || n
+FROM unnest(
+    %(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[], %(first_positions)s::integer[],
+    %(seat_counts)s::integer[], %(label_prefixes)s::text[]
+) AS b (event_id, ticket_type_id, first_position, seat_count, label_prefix)
+CROSS JOIN LATERAL generate_series(1, b.seat_count) AS n
+
+-- make_stock --
+-- At first all seats of a ticket type are left.
+INSERT INTO ticket_stock (event_id, ticket_type_id, remaining)
+SELECT * FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[], %(seat_counts)s::integer[])

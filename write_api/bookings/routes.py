@@ -1,0 +1,71 @@
+"""HTTP addresses of bookings. The person always comes from the token, never from the body.
+
+Each region answers reads by itself (read_api); those here are for what its reader does not have yet.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from contracts import problems
+from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
+from contracts.token_claims import Identity
+from mini_auth.dependencies import require_identity
+from service_kit.consistency import brought_position
+from service_kit.fields import PathId
+from service_kit.json_bodies import JsonRoute
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.service import BookingService
+
+router = APIRouter(prefix="/api/v1/bookings", tags=["bookings"], route_class=JsonRoute)
+
+
+def _service(request: Request) -> BookingService:
+    service: BookingService = request.app.state.bookings
+    return service
+
+
+Service = Annotated[BookingService, Depends(_service)]
+Person = Annotated[Identity, Depends(require_identity)]
+_FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
+_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
+_ONE_BOOKING = (*_NO_TOKEN, problems.NOT_FOUND, *ANY_REQUEST)
+_CREATE = (
+    *_NO_TOKEN, problems.NOT_FOUND, problems.EVENT_NOT_BOOKABLE, problems.NOT_ENOUGH_SEATS, *BODY_REQUEST
+)  # fmt: skip
+
+
+@router.post("", status_code=201, responses=refusals(*_CREATE))
+async def create_booking(body: BookingCreate, person: Person, service: Service) -> Booking:
+    """Hold seats of an active event; confirm before `hold_expires_at`."""
+    return await service.create(person.person_id, body)
+
+
+@router.get("", include_in_schema=False, dependencies=_FORWARDED)
+async def list_bookings(
+    person: Person,
+    service: Service,
+    page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    before: PathId | None = None,
+) -> BookingPage:
+    """Your bookings, newest first."""
+    return await service.list_own(person.person_id, before=before, page_size=page_size)
+
+
+@router.get("/{booking_id}", include_in_schema=False, dependencies=_FORWARDED)
+async def get_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+    """One booking of yours."""
+    return await service.get(person.person_id, booking_id)
+
+
+@router.put("/{booking_id}/confirm", responses=refusals(problems.BOOKING_STATE, *_ONE_BOOKING))
+async def confirm_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+    """Make a hold final. Repeating it is harmless."""
+    return await service.confirm(person.person_id, booking_id)
+
+
+@router.put("/{booking_id}/cancel", responses=refusals(problems.BOOKING_STATE, *_ONE_BOOKING))
+async def cancel_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+    """Give the seats back, before the event starts. Repeating it is harmless."""
+    return await service.cancel(person.person_id, booking_id)

@@ -1,0 +1,133 @@
+"""When seats may be booked, confirmed and given back: pure decisions on what the transaction has locked.
+
+Each answers None (go ahead), `ALREADY` (it is so already: answer the same again), or the Refusal to give.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from contracts import problems
+from contracts.booking import BookingStatus
+from contracts.event import EventStatus
+from contracts.problems import ProblemType
+
+MAX_SEATS_PER_BOOKING = 100  # a coach's load and more; whoever needs more makes two bookings
+
+ALREADY: Final = "already"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not: the kind of problem, a sentence for people, further members of the answer."""
+
+    kind: ProblemType
+    detail: str
+    members: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BookableEvent:
+    """What the rules need to know of an event."""
+
+    status: EventStatus
+    starts_at: datetime
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class BookableTicketType:
+    """What the rules need to know of a ticket type; the sales window is open where a bound is None."""
+
+    id: int
+    name: str
+    price_minor: int
+    sales_start_at: datetime | None
+    sales_end_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookingState:
+    """What the rules need to know of a booking."""
+
+    status: BookingStatus
+    hold_expires_at: datetime
+
+
+def chosen_ticket_type(
+    ticket_types: Sequence[BookableTicketType], wanted_id: int | None
+) -> BookableTicketType | Refusal:
+    """The ticket type that a booking is for: the one that it names, or the only one there is."""
+    for ticket_type in ticket_types:
+        if ticket_type.id == wanted_id or (wanted_id is None and len(ticket_types) == 1):
+            return ticket_type
+    if wanted_id is None:
+        reason = "This event has several ticket types: name one by ticket_type_id."
+    else:
+        reason = f"This event has no ticket type {wanted_id}."
+    known = [{"id": ticket_type.id, "name": ticket_type.name} for ticket_type in ticket_types]
+    return Refusal(problems.INVALID_REQUEST, reason, {"ticket_types": known})
+
+
+def refusal_to_book(
+    event: BookableEvent, ticket_type: BookableTicketType, *, remaining: int, quantity: int, now: datetime
+) -> Refusal | None:
+    """Why `quantity` seats of the ticket type can't be booked at `now`, if they can't."""
+    if event.status != "active":
+        return _not_bookable(f"event-{event.status}", f"The event is {event.status}.")
+    if now >= event.starts_at:
+        return _not_bookable("event-started", "The event has started.")
+    if ticket_type.sales_start_at is not None and now < ticket_type.sales_start_at:
+        return _not_bookable("sales-not-started", f"Sales start at {ticket_type.sales_start_at.isoformat()}.")
+    if ticket_type.sales_end_at is not None and now >= ticket_type.sales_end_at:
+        return _not_bookable("sales-ended", f"Sales ended at {ticket_type.sales_end_at.isoformat()}.")
+    if quantity > remaining:
+        detail = f"{remaining} seats are left, {quantity} were asked for."
+        return Refusal(problems.NOT_ENOUGH_SEATS, detail, {"seats_remaining": remaining})
+    return None
+
+
+def refusal_to_confirm(
+    booking: BookingState, event: BookableEvent, *, now: datetime
+) -> Refusal | Literal["already"] | None:
+    """Why a booking can't be confirmed at `now`.
+
+    A hold is a promise: it can be confirmed until its deadline, also when the host took the event off sale or
+    the event has just started; not when the event was cancelled.
+    """
+    if booking.status == "confirmed":
+        return ALREADY
+    if booking.status == "cancelled":
+        return _wrong_state("cancelled", "The booking was cancelled.")
+    if is_over(booking, now=now):
+        return _wrong_state("expired", "The hold has expired and the seats are free again.")
+    if event.status == "cancelled":
+        return _not_bookable("event-cancelled", "The event is cancelled.")
+    return None
+
+
+def refusal_to_cancel(
+    booking: BookingState, event: BookableEvent, *, now: datetime
+) -> Refusal | Literal["already"] | None:
+    """Why a booking can't be cancelled at `now`: only before the event starts, and while it has its seats."""
+    if booking.status == "cancelled":
+        return ALREADY
+    if is_over(booking, now=now):
+        return _wrong_state("expired", "The hold has expired and the seats are free again.")
+    if now >= event.starts_at:
+        return _wrong_state("event-started", "The event has started.")
+    return None
+
+
+def is_over(booking: BookingState, *, now: datetime) -> bool:
+    """Whether the hold has expired, be it that the sweep has not come by yet."""
+    return booking.status == "expired" or (booking.status == "held" and now >= booking.hold_expires_at)
+
+
+def _not_bookable(reason: str, detail: str) -> Refusal:
+    return Refusal(problems.EVENT_NOT_BOOKABLE, detail, {"reason": reason})
+
+
+def _wrong_state(reason: str, detail: str) -> Refusal:
+    return Refusal(problems.BOOKING_STATE, detail, {"reason": reason})

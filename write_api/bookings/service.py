@@ -1,0 +1,117 @@
+"""What bookings decide, each command one transaction in the lock order of queries.sql: the plain path."""
+
+from typing import NoReturn
+
+from contracts import problems
+from contracts.booking import Booking, BookingPage, booking_from_row, booking_page
+from service_kit.database import Connection, Pool
+from service_kit.fields import MAX_ID
+from service_kit.problem_responses import Problem
+from write_api.bookings.rules import (
+    ALREADY,
+    BookableEvent,
+    Refusal,
+    chosen_ticket_type,
+    refusal_to_book,
+    refusal_to_cancel,
+    refusal_to_confirm,
+)
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
+
+
+class BookingService:
+    """Creates, confirms, cancels and shows bookings; a person only ever meets their own."""
+
+    def __init__(self, pool: Pool, store: BookingStore, *, hold_seconds: int) -> None:
+        self._pool = pool
+        self._store = store
+        self._hold_seconds = hold_seconds
+
+    async def create(self, person_id: int, body: BookingCreate) -> Booking:
+        """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS."""
+        async with self._pool.connection() as connection, connection.transaction():
+            event = await self._store.lock_event(connection, body.event_id)
+            if event is None:
+                raise Problem(problems.NOT_FOUND, f"There is no event {body.event_id}.")
+            ticket_types = await self._store.ticket_types(connection, body.event_id)
+            ticket_type = chosen_ticket_type(ticket_types, body.ticket_type_id)
+            if isinstance(ticket_type, Refusal):
+                _refuse(ticket_type)
+            remaining, now = await self._store.lock_stock(connection, body.event_id, ticket_type.id)
+            refusal = refusal_to_book(
+                event, ticket_type, remaining=remaining, quantity=body.quantity, now=now
+            )
+            if refusal is not None:
+                _refuse(refusal)
+            booking_id = await self._store.insert_booking(
+                connection,
+                event_id=body.event_id,
+                ticket_type=ticket_type,
+                person_id=person_id,
+                quantity=body.quantity,
+                currency=event.currency,
+                now=now,
+                hold_seconds=self._hold_seconds,
+            )
+            return await self._booking(connection, booking_id, person_id)
+
+    async def confirm(self, person_id: int, booking_id: int) -> Booking:
+        """Makes a hold final; repeated, it answers the same. Raises Problem NOT_FOUND, BOOKING_STATE."""
+        async with self._pool.connection() as connection, connection.transaction():
+            event, booking = await self._lock(connection, person_id, booking_id)
+            refusal = refusal_to_confirm(booking.state, event, now=booking.now)
+            if isinstance(refusal, Refusal):
+                _refuse(refusal)
+            if refusal != ALREADY:
+                await self._store.confirm(connection, booking)
+            return await self._booking(connection, booking_id, person_id)
+
+    async def cancel(self, person_id: int, booking_id: int) -> Booking:
+        """Gives the seats back; repeated, it answers the same. Raises Problem as `confirm` does."""
+        async with self._pool.connection() as connection, connection.transaction():
+            event, booking = await self._lock(connection, person_id, booking_id)
+            refusal = refusal_to_cancel(booking.state, event, now=booking.now)
+            if isinstance(refusal, Refusal):
+                _refuse(refusal)
+            if refusal != ALREADY:
+                ended = EndedBooking(booking.event_id, booking.id, booking.ticket_type_id, booking.quantity)
+                await self._store.end_bookings(connection, [ended], status="cancelled")
+            return await self._booking(connection, booking_id, person_id)
+
+    async def get(self, person_id: int, booking_id: int) -> Booking:
+        """One booking. Raises Problem NOT_FOUND, also where it is another person's."""
+        async with self._pool.connection() as connection:
+            return await self._booking(connection, booking_id, person_id)
+
+    async def list_own(self, person_id: int, *, before: int | None, page_size: int) -> BookingPage:
+        """A page of bookings, newest first, of those with ids below `before`."""
+        async with self._pool.connection() as connection:
+            rows = await self._store.bookings(
+                connection, person_id, before=MAX_ID if before is None else before, limit=page_size + 1
+            )
+        return booking_page(rows, page_size=page_size)
+
+    async def _lock(
+        self, connection: Connection, person_id: int, booking_id: int
+    ) -> tuple[BookableEvent, LockedBooking]:
+        """The person's booking and its event, both locked. Raises Problem NOT_FOUND."""
+        event_id = await self._store.event_of(connection, booking_id, person_id)
+        event = None if event_id is None else await self._store.lock_event(connection, event_id)
+        if event_id is None or event is None:
+            raise _no_booking(booking_id)
+        return event, await self._store.lock_booking(connection, event_id, booking_id)
+
+    async def _booking(self, connection: Connection, booking_id: int, person_id: int) -> Booking:
+        row = await self._store.booking(connection, booking_id, person_id)
+        if row is None:
+            raise _no_booking(booking_id)
+        return booking_from_row(row)
+
+
+def _no_booking(booking_id: int) -> Problem:
+    return Problem(problems.NOT_FOUND, f"You have no booking {booking_id}.")
+
+
+def _refuse(refusal: Refusal) -> NoReturn:
+    raise Problem(refusal.kind, refusal.detail, **refusal.members)

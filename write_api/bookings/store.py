@@ -1,0 +1,188 @@
+"""The tables of the bookings: stock, seats, bookings."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+from service_kit.database import Connection, Row
+from service_kit.named_sql import load_queries
+from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
+from write_api.seat_blocks import SeatBlock
+
+
+class SeatAccountingError(Exception):
+    """Counter, seats and bookings disagree: the transaction must not be committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedBooking:
+    """A booking under lock, and the server's time once the lock was granted."""
+
+    event_id: int
+    id: int
+    ticket_type_id: int
+    quantity: int
+    state: BookingState
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndedBooking:
+    """A booking under lock that is about to give its seats back."""
+
+    event_id: int
+    id: int
+    ticket_type_id: int
+    quantity: int
+
+
+class BookingStore:
+    """Statements of the feature, each on the connection that it is given, within the caller's transaction.
+
+    Tests give other `queries` to prove that a guard is needed.
+    """
+
+    def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
+        self._queries = queries or load_queries("write_api.bookings")
+
+    async def lock_event(self, connection: Connection, event_id: int) -> BookableEvent | None:
+        """The event, which can't change until the transaction ends; None where there is none."""
+        await connection.execute(self._queries["join_queue_of_event"], {"event_id": event_id})
+        row = await self._row(connection, "lock_event", {"event_id": event_id})
+        return None if row is None else BookableEvent(**row)
+
+    async def ticket_types(self, connection: Connection, event_id: int) -> list[BookableTicketType]:
+        """The ticket types of an event in its order."""
+        cursor = await connection.execute(self._queries["select_ticket_types"], {"event_id": event_id})
+        return [BookableTicketType(**row) for row in await cursor.fetchall()]
+
+    async def lock_stock(
+        self, connection: Connection, event_id: int, ticket_type_id: int
+    ) -> tuple[int, datetime]:
+        """Seats left, which nobody else can change until the transaction ends, and the time of the lock."""
+        row = await self._row(
+            connection, "lock_stock", {"event_id": event_id, "ticket_type_id": ticket_type_id}
+        )
+        if row is None:
+            raise SeatAccountingError(f"ticket type {ticket_type_id} has no stock")
+        return row["remaining"], row["now"]
+
+    async def insert_booking(
+        self,
+        connection: Connection,
+        *,
+        event_id: int,
+        ticket_type: BookableTicketType,
+        person_id: int,
+        quantity: int,
+        currency: str,
+        now: datetime,
+        hold_seconds: int,
+    ) -> int:
+        """Takes the first free seats for a new booking under the stock's lock; returns its id.
+
+        Raises SeatAccountingError where there are fewer free seats than the counter says.
+        """
+        key = {"event_id": event_id, "ticket_type_id": ticket_type.id, "quantity": quantity}
+        cursor = await connection.execute(self._queries["free_seats"], key)
+        positions = [row["position"] for row in await cursor.fetchall()]
+        if len(positions) != quantity:
+            raise SeatAccountingError(f"{len(positions)} seats are free where {quantity} should be")
+        booking = {
+            **key,
+            "person_id": person_id,
+            "price_minor": ticket_type.price_minor * quantity,
+            "currency": currency,
+            "seat_positions": positions,
+            "now": now,
+            "hold_seconds": hold_seconds,
+        }
+        row = await self._row(connection, "insert_booking", booking)
+        assert row is not None  # noqa: S101 - INSERT RETURNING without conflict clause
+        taken = await connection.execute(
+            self._queries["take_seats"],
+            {"event_id": event_id, "seat_positions": positions, "booking_id": row["id"]},
+        )
+        if taken.rowcount != quantity:
+            raise SeatAccountingError(f"{taken.rowcount} seats were taken instead of {quantity}")
+        await connection.execute(self._queries["lower_stock"], key)
+        booking_id: int = row["id"]
+        return booking_id
+
+    async def booking(self, connection: Connection, booking_id: int, person_id: int) -> Row | None:
+        """A person's own booking with its seats, if there is one."""
+        return await self._row(
+            connection, "select_booking", {"booking_id": booking_id, "person_id": person_id}
+        )
+
+    async def bookings(self, connection: Connection, person_id: int, *, before: int, limit: int) -> list[Row]:
+        """At most `limit` of a person's bookings with ids below `before`, newest first."""
+        parameters = {"person_id": person_id, "before": before, "limit": limit}
+        return await (await connection.execute(self._queries["select_bookings"], parameters)).fetchall()
+
+    async def event_of(self, connection: Connection, booking_id: int, person_id: int) -> int | None:
+        """The event of a person's own booking, if there is one."""
+        row = await self._row(
+            connection, "find_booking_event", {"booking_id": booking_id, "person_id": person_id}
+        )
+        return None if row is None else row["event_id"]
+
+    async def lock_booking(self, connection: Connection, event_id: int, booking_id: int) -> LockedBooking:
+        """A booking that exists, which can't change until the transaction ends."""
+        row = await self._row(connection, "lock_booking", {"event_id": event_id, "booking_id": booking_id})
+        assert row is not None  # noqa: S101 - bookings are never deleted
+        state = BookingState(row.pop("status"), row.pop("hold_expires_at"))
+        return LockedBooking(**row, state=state)
+
+    async def confirm(self, connection: Connection, booking: LockedBooking) -> None:
+        """Turns a held booking that is locked into a confirmed one."""
+        await connection.execute(
+            self._queries["confirm_booking"], {"event_id": booking.event_id, "booking_id": booking.id}
+        )
+
+    async def lock_expired_holds(
+        self, connection: Connection, *, limit: int, left_out: Sequence[int] = ()
+    ) -> list[EndedBooking]:
+        """At most `limit` holds past their deadline, locked; not `left_out`, nor what others have locked."""
+        cursor = await connection.execute(
+            self._queries["lock_expired_holds"], {"limit": limit, "left_out": list(left_out)}
+        )
+        return [EndedBooking(**row) for row in await cursor.fetchall()]
+
+    async def end_bookings(
+        self, connection: Connection, ended: Sequence[EndedBooking], *, status: str
+    ) -> None:
+        """Gives bookings that are locked their last status, and their seats back to sale.
+
+        Raises SeatAccountingError where they did not have the seats that they say.
+        """
+        keys: dict[str, Any] = {
+            "event_ids": [booking.event_id for booking in ended],
+            "booking_ids": [booking.id for booking in ended],
+            "ticket_type_ids": [booking.ticket_type_id for booking in ended],
+        }
+        await connection.execute(self._queries["lock_stocks"], keys)
+        await connection.execute(self._queries["end_bookings"], {**keys, "status": status})
+        cursor = await connection.execute(self._queries["free_booked_seats"], keys)
+        freed = sum(row["seats"] for row in await cursor.fetchall())
+        held = sum(booking.quantity for booking in ended)
+        if freed != held:
+            raise SeatAccountingError(f"{freed} seats were freed instead of {held}")
+
+    async def make_seats(self, connection: Connection, blocks: Sequence[SeatBlock]) -> None:
+        """Makes the seats and the stock of new ticket types (see write_api.seat_blocks)."""
+        if not blocks:
+            return
+        columns = {
+            "event_ids": [block.event_id for block in blocks],
+            "ticket_type_ids": [block.ticket_type_id for block in blocks],
+            "first_positions": [block.first_position for block in blocks],
+            "seat_counts": [block.seat_count for block in blocks],
+            "label_prefixes": [block.label_prefix for block in blocks],
+        }
+        await connection.execute(self._queries["make_seats"], columns)
+        await connection.execute(self._queries["make_stock"], columns)
+
+    async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
+        return await (await connection.execute(self._queries[name], parameters)).fetchone()

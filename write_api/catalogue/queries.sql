@@ -1,0 +1,91 @@
+-- allow_long_statement --
+-- A hundred thousand seats take longer to make than any other statement of ours may take.
+SELECT set_config('statement_timeout', '20s', true), set_config('idle_in_transaction_session_timeout', '20s', true)
+
+-- insert_venues --
+-- One venue for all events of a host that name the same place. The caller sorts, so that two can't deadlock.
+INSERT INTO venues (host_id, name, city, country, latitude, longitude, time_zone)
+SELECT %(host_id)s, wanted.*
+FROM unnest(
+    %(names)s::text[], %(cities)s::text[], %(countries)s::text[],
+    %(latitudes)s::double precision[], %(longitudes)s::double precision[], %(time_zones)s::text[]
+) AS wanted
+ON CONFLICT DO NOTHING
+
+-- select_venues --
+-- A statement of its own: it sees what another transaction inserted while ours waited for it.
+SELECT v.id, v.name, v.city, v.country, v.latitude, v.longitude, v.time_zone
+FROM unnest(
+    %(names)s::text[], %(cities)s::text[], %(countries)s::text[],
+    %(latitudes)s::double precision[], %(longitudes)s::double precision[], %(time_zones)s::text[]
+) AS wanted (name, city, country, latitude, longitude, time_zone)
+JOIN venues v
+    ON v.host_id = %(host_id)s AND v.name = wanted.name AND v.time_zone = wanted.time_zone
+    AND v.city IS NOT DISTINCT FROM wanted.city AND v.country IS NOT DISTINCT FROM wanted.country
+    AND v.latitude IS NOT DISTINCT FROM wanted.latitude AND v.longitude IS NOT DISTINCT FROM wanted.longitude
+
+-- insert_artists --
+-- An artist is one row for all hosts. The caller sorts, so that two can't deadlock.
+INSERT INTO artists (name) SELECT unnest(%(names)s::text[]) ON CONFLICT DO NOTHING
+
+-- select_artists --
+-- A statement of its own, for the same reason as with venues.
+SELECT id, name FROM artists WHERE name = ANY(%(names)s)
+
+-- insert_event --
+-- No row comes back where the host made an event with this import reference before.
+INSERT INTO events (
+    host_id, venue_id, name, description, category, topics, languages, website, status,
+    starts_at, ends_at, time_zone, is_online, currency, import_reference
+) VALUES (
+    %(host_id)s, %(venue_id)s, %(name)s, %(description)s, %(category)s, %(topics)s, %(languages)s, %(website)s,
+    %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(import_reference)s
+)
+ON CONFLICT (host_id, import_reference) DO NOTHING
+RETURNING id
+
+-- select_imported --
+-- The events of a host that have one of these import references.
+SELECT id, import_reference FROM events
+WHERE host_id = %(host_id)s AND import_reference = ANY(%(references)s)
+
+-- insert_ticket_type --
+-- The stock and the seats of it are made by the bookings, in the same transaction.
+INSERT INTO ticket_types (event_id, position, name, price_minor, capacity, sales_start_at, sales_end_at)
+VALUES (
+    %(event_id)s, %(position)s, %(name)s, %(price_minor)s, %(capacity)s, %(sales_start_at)s, %(sales_end_at)s
+)
+RETURNING id
+
+-- insert_event_artists --
+-- Who appears, in the order that the host gave.
+INSERT INTO event_artists (event_id, position, artist_id)
+SELECT * FROM unnest(%(event_ids)s::bigint[], %(positions)s::smallint[], %(artist_ids)s::bigint[])
+
+-- delete_event_artists --
+-- The whole list is replaced when a host changes it.
+DELETE FROM event_artists WHERE event_id = %(event_id)s
+
+-- lead_queue_of_event --
+-- Bookings that come later wait behind this one; without it a stream of them could keep it waiting for ever.
+SELECT pg_advisory_xact_lock(%(event_id)s)
+
+-- lock_event --
+-- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
+SELECT
+    id, host_id, venue_id, name, description, category, topics, languages, website, status,
+    starts_at, ends_at, time_zone, is_online
+FROM events WHERE id = %(event_id)s FOR UPDATE
+
+-- update_event --
+-- Writes all columns that a host may change; the caller has merged them under the lock.
+UPDATE events SET
+    venue_id = %(venue_id)s, name = %(name)s, description = %(description)s, category = %(category)s,
+    topics = %(topics)s, languages = %(languages)s, website = %(website)s, status = %(status)s,
+    starts_at = %(starts_at)s, ends_at = %(ends_at)s, time_zone = %(time_zone)s, is_online = %(is_online)s,
+    updated_at = clock_timestamp()
+WHERE id = %(event_id)s
+
+-- select_document --
+-- The event as everyone reads it, here on the primary and within the transaction that changed it.
+SELECT * FROM read_side.event_documents WHERE id = %(event_id)s

@@ -1,0 +1,62 @@
+"""HTTP addresses of the catalogue's writes; reads of events are the regions' business (read_api).
+
+The one read here is for what a region's reader does not have yet.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from contracts import problems
+from contracts.event import Event
+from contracts.token_claims import Identity
+from mini_auth.dependencies import optional_identity, require_role
+from service_kit.consistency import brought_position
+from service_kit.fields import PathId
+from service_kit.json_bodies import JsonRoute
+from service_kit.openapi import BODY_REQUEST, refusals
+from write_api.catalogue.schemas import BulkAnswer, EventBulk, EventCreate, EventUpdate
+from write_api.catalogue.service import CatalogueService
+
+BULK_PATH = "/api/v1/events/bulk"
+
+router = APIRouter(prefix="/api/v1/events", tags=["events"], route_class=JsonRoute)
+
+
+def _service(request: Request) -> CatalogueService:
+    service: CatalogueService = request.app.state.catalogue
+    return service
+
+
+Service = Annotated[CatalogueService, Depends(_service)]
+Viewer = Annotated[Identity | None, Depends(optional_identity)]
+Host = Annotated[Identity, Depends(require_role("host"))]
+_KNOWN_REFERENCE = {"model": Event, "description": "The event that has this `import_reference` already."}
+_REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, problems.FORBIDDEN, *BODY_REQUEST)
+
+
+@router.post("", status_code=201, responses={200: _KNOWN_REFERENCE, **refusals(*_REFUSALS)})
+async def create_event(body: EventCreate, host: Host, service: Service, response: Response) -> Event:
+    """Make an event and its seats. With an `import_reference` that you used before: that event, with 200."""
+    event, is_new = await service.create(host.person_id, body)
+    if not is_new:
+        response.status_code = 200
+    return event
+
+
+@router.post("/bulk", responses=refusals(*_REFUSALS))
+async def create_events(body: EventBulk, host: Host, service: Service) -> BulkAnswer:
+    """Make up to 200 events; one that is wrong is refused alone."""
+    return BulkAnswer(results=await service.create_bulk(host.person_id, body))
+
+
+@router.get("/{event_id}", include_in_schema=False, dependencies=[Depends(brought_position)])
+async def get_event(event_id: PathId, viewer: Viewer, service: Service) -> Event:
+    """The event page."""
+    return await service.page(event_id, viewer_id=viewer.person_id if viewer else None)
+
+
+@router.put("/{event_id}", responses=refusals(problems.NOT_FOUND, problems.CONFLICT, *_REFUSALS))
+async def update_event(event_id: PathId, body: EventUpdate, host: Host, service: Service) -> Event:
+    """Change what the body names of an event of yours. A cancelled event stays cancelled."""
+    return await service.update(host.person_id, event_id, body)

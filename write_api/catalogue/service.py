@@ -1,0 +1,239 @@
+"""What the catalogue decides: what a new event becomes, who may change one, and how."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from pydantic import ValidationError
+
+from contracts import problems
+from contracts.event import Event, event_from_row, may_see
+from service_kit.database import Connection, Pool, Row
+from service_kit.problem_responses import Problem, problem_body, validation_problem
+from write_api.catalogue.drafts import EventDraft, draft_of, place_of
+from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
+from write_api.catalogue.status import may_become
+from write_api.catalogue.store import CatalogueStore
+from write_api.seat_blocks import MakeSeats, SeatBlock
+
+MAX_SEATS_PER_BULK = 100_000
+
+# What only one event of many can be to blame for; anything else concerns them all.
+_ONE_EVENTS_FAULT = (psycopg.DataError, psycopg.IntegrityError)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a draft: a new event, or one with the same import reference that was there."""
+
+    event_id: int
+    status: Literal["created", "existing"]
+
+
+class CatalogueService:
+    """Creates and updates events. Lock order: event, venues by name, artists by name."""
+
+    def __init__(self, pool: Pool, store: CatalogueStore, make_seats: MakeSeats) -> None:
+        self._pool = pool
+        self._store = store
+        self._make_seats = make_seats
+
+    async def create(self, host_id: int, body: EventCreate) -> tuple[Event, bool]:
+        """Makes the event with its seats; tells whether it is new. Raises psycopg.Error."""
+        async with self._pool.connection() as connection, connection.transaction():
+            [outcome] = await self._create(connection, host_id, [draft_of(body)])
+            return await self._event(connection, outcome.event_id), outcome.status == "created"
+
+    async def create_bulk(self, host_id: int, body: EventBulk) -> list[BulkResult]:
+        """Makes many events, each for itself. Raises Problem INVALID_REQUEST with too many seats in all.
+
+        One transaction for all that are valid: a tenth of the cost of one for each. Only where that fails for
+        a reason that lies in one event are they made one by one, so that this one alone is refused. There are
+        no savepoints: beyond 64 of them in a transaction, snapshots overflow and standbys pay for it.
+        """
+        results: dict[int, BulkResult] = {}
+        drafts: dict[int, EventDraft] = {}
+        for index, item in enumerate(body.events):
+            try:
+                drafts[index] = draft_of(EventCreate.model_validate(item))
+            except ValidationError as error:
+                located = [
+                    {**wrong, "loc": ("body", "events", index, *wrong["loc"])} for wrong in error.errors()
+                ]
+                results[index] = _refused(index, validation_problem(located))
+        seats = sum(draft.seats for draft in drafts.values())
+        if seats > MAX_SEATS_PER_BULK:
+            raise Problem(
+                problems.INVALID_REQUEST,
+                f"The events have {seats} seats in all; at most {MAX_SEATS_PER_BULK} are taken at once.",
+            )
+        try:
+            results.update(await self._create_together(host_id, drafts))
+        except _ONE_EVENTS_FAULT:
+            for index, draft in drafts.items():
+                results[index] = await self._create_alone(host_id, index, draft)
+        return [results[index] for index in sorted(results)]
+
+    async def update(self, host_id: int, event_id: int, body: EventUpdate) -> Event:
+        """Changes an event of the host's own.
+
+        Raises Problem NOT_FOUND, FORBIDDEN, CONFLICT, INVALID_REQUEST.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            row = await self._store.lock_event(connection, event_id)
+            before = _own_event(row, host_id, event_id)
+            columns = _merged(before, body)
+            place = place_of(body.location, body.venue, columns["time_zone"])
+            if place is not None:
+                venues = await self._store.venue_ids(connection, host_id, [place])
+                columns["venue_id"] = venues[place]
+            document = await self._store.document(connection, event_id)
+            artists_change = body.artists is not None and document and body.artists != document["artists"]
+            if artists_change and body.artists is not None:
+                await self._store.delete_event_artists(connection, event_id)
+                ids = await self._store.artist_ids(connection, body.artists)
+                await self._store.insert_event_artists(
+                    connection, {event_id: [ids[name] for name in body.artists]}
+                )
+            if artists_change or any(columns[name] != before[name] for name in columns):
+                await self._store.update_event(connection, event_id, columns)
+            return await self._event(connection, event_id)
+
+    async def page(self, event_id: int, *, viewer_id: int | None) -> Event:
+        """The event, if `viewer_id` may see it. Raises Problem NOT_FOUND."""
+        async with self._pool.connection() as connection:
+            row = await self._store.document(connection, event_id)
+        if row is None or not may_see(viewer_id, row):
+            raise Problem(problems.NOT_FOUND, "There is no such event.")
+        return event_from_row(row)
+
+    async def _create_together(self, host_id: int, drafts: dict[int, EventDraft]) -> dict[int, BulkResult]:
+        async with self._pool.connection() as connection, connection.transaction():
+            outcomes = await self._create(connection, host_id, list(drafts.values()))
+        return {
+            index: BulkResult(index=index, status=outcome.status, id=outcome.event_id, problem=None)
+            for index, outcome in zip(drafts, outcomes, strict=True)
+        }
+
+    async def _create_alone(self, host_id: int, index: int, draft: EventDraft) -> BulkResult:
+        try:
+            return (await self._create_together(host_id, {index: draft}))[index]
+        except _ONE_EVENTS_FAULT:
+            return _refused(index, Problem(problems.INVALID_REQUEST, "The database refuses this event."))
+
+    async def _create(
+        self, connection: Connection, host_id: int, drafts: Sequence[EventDraft]
+    ) -> list[Outcome]:
+        """Makes the drafts' events with all that belongs to them, within the caller's transaction."""
+        await self._store.allow_long_statements(connection)
+        venues = await self._store.venue_ids(
+            connection, host_id, [draft.place for draft in drafts if draft.place is not None]
+        )
+        artists = await self._store.artist_ids(
+            connection, [name for draft in drafts for name in draft.artists]
+        )
+        # By reference, so that two requests which share some of them wait in one order, not for each other.
+        order = sorted(range(len(drafts)), key=lambda index: drafts[index].import_reference or "")
+        rows = [
+            {
+                **drafts[index].columns,
+                "host_id": host_id,
+                "venue_id": None if (place := drafts[index].place) is None else venues[place],
+            }
+            for index in order
+        ]
+        ids = dict(zip(order, await self._store.insert_events(connection, rows), strict=True))
+        created = [
+            (event_id, draft) for index, draft in enumerate(drafts) if (event_id := ids[index]) is not None
+        ]
+        await self._store.insert_event_artists(
+            connection, {event_id: [artists[name] for name in draft.artists] for event_id, draft in created}
+        )
+        await self._make_seats(connection, await self._insert_ticket_types(connection, created))
+        if len(created) == len(drafts):
+            return [Outcome(event_id, "created") for event_id, _ in created]
+        known = await self._store.imported(connection, host_id, drafts)
+        return [
+            Outcome(event_id, "created")
+            if (event_id := ids[index]) is not None
+            else Outcome(known[draft.import_reference or ""], "existing")
+            for index, draft in enumerate(drafts)
+        ]
+
+    async def _insert_ticket_types(
+        self, connection: Connection, created: Sequence[tuple[int, EventDraft]]
+    ) -> list[SeatBlock]:
+        rows: list[dict[str, Any]] = []
+        blocks: list[tuple[int, int, int, str]] = []
+        for event_id, draft in created:
+            first_position = 1
+            for position, ticket_type in enumerate(draft.ticket_types, start=1):
+                rows.append(
+                    {
+                        "event_id": event_id,
+                        "position": position,
+                        "name": ticket_type.name,
+                        "price_minor": ticket_type.price_minor,
+                        "capacity": ticket_type.capacity,
+                        "sales_start_at": ticket_type.sales_start_at,
+                        "sales_end_at": ticket_type.sales_end_at,
+                    }
+                )
+                blocks.append((event_id, first_position, ticket_type.capacity, ticket_type.label_prefix))
+                first_position += ticket_type.capacity
+        ids = await self._store.insert_ticket_types(connection, rows)
+        return [
+            SeatBlock(event_id, ticket_type_id, first_position, seat_count, label_prefix)
+            for ticket_type_id, (event_id, first_position, seat_count, label_prefix) in zip(
+                ids, blocks, strict=True
+            )
+        ]
+
+    async def _event(self, connection: Connection, event_id: int) -> Event:
+        document = await self._store.document(connection, event_id)
+        assert document is not None  # noqa: S101 - it was made or locked in this transaction
+        return event_from_row(document)
+
+
+def _own_event(row: Row | None, host_id: int, event_id: int) -> Row:
+    """The row, if the event is there and the host's. Raises Problem NOT_FOUND, FORBIDDEN."""
+    if row is None or not may_see(host_id, row):
+        raise Problem(problems.NOT_FOUND, f"There is no event {event_id}.")
+    if row["host_id"] != host_id:
+        raise Problem(problems.FORBIDDEN, f"Event {event_id} is another host's.")
+    return row
+
+
+def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
+    """The event's columns after the update. Raises Problem CONFLICT, INVALID_REQUEST."""
+    changes = {name: getattr(body, name) for name in body.model_fields_set}
+    renamed = {"start_at": "starts_at", "end_at": "ends_at"}
+    columns = {name: value for name, value in before.items() if name not in {"id", "host_id"}}
+    columns.update(
+        {
+            renamed.get(name, name): value
+            for name, value in changes.items()
+            if renamed.get(name, name) in columns
+        }
+    )
+    if not may_become(before["status"], columns["status"]):
+        raise Problem(
+            problems.CONFLICT, f"An event that is {before['status']} can't become {columns['status']}."
+        )
+    if columns["ends_at"] is not None and columns["ends_at"] < columns["starts_at"]:
+        raise _invalid("end_at", "must not be before start_at")
+    has_place = columns["venue_id"] is not None or body.location is not None or body.venue is not None
+    if not columns["is_online"] and not has_place:
+        raise _invalid("is_online", "give location or venue with it")
+    return columns
+
+
+def _invalid(field: str, message: str) -> Problem:
+    errors = [{"location": f"body.{field}", "message": message}]
+    return Problem(problems.INVALID_REQUEST, "The request is wrong in 1 place.", errors=errors)
+
+
+def _refused(index: int, problem: Problem) -> BulkResult:
+    body = problem_body(problem.kind, problem.detail, **problem.members)
+    return BulkResult(index=index, status="refused", id=None, problem=body)

@@ -1,0 +1,1 @@
+"""Where people are logged in: login, refresh, log-out, and the revocations that every region reads."""

@@ -1,0 +1,51 @@
+"""Settings of write_api, from environment variables with the prefix FRONTROW_."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from service_kit.settings import ConsistencySettings, SecretKey, key_bytes
+
+
+class WriteApiSettings(ConsistencySettings):
+    """What write_api is told. Raises pydantic's ValidationError on a bad or missing value."""
+
+    main_database: str = Field(
+        description="libpq URL of the primary, as the role that writes (frontrow_write)."
+    )
+    key_sealing_key: SecretKey = Field(
+        description="32 bytes in base64: seals the private keys that sign tokens before they are stored."
+    )
+    redis: str | None = Field(
+        default=None,
+        description="URL of the region's Redis, which counts for limits; without it a process counts alone.",
+    )
+    durability: Literal["local", "quorum"] = Field(
+        default="local",
+        description="What an answer waits for: the primary's own disk, or also a quorum of other mains.",
+    )
+    quorum_members: tuple[str, ...] = Field(
+        default=(), description="Application names of the mains that count for the quorum, as a JSON list."
+    )
+    quorum_required: int = Field(default=1, ge=1, description="How many members must have flushed.")
+    other_mains: dict[str, str] = Field(
+        default={},
+        description="libpq URL of each other region's main (frontrow_read), as a JSON object by region.",
+    )
+    answer_wait_seconds: float = Field(
+        default=5.0, gt=0, le=60, description="How long an answer waits to be confirmed before it is a 503."
+    )
+    hold_seconds: int = Field(
+        default=300, ge=1, le=3600, description="How long a booking holds its seats until it is confirmed."
+    )
+
+    @model_validator(mode="after")
+    def _quorum_can_be_reached(self) -> Self:
+        if self.durability == "quorum" and self.quorum_required > len(set(self.quorum_members)):
+            raise ValueError("durability quorum needs at least quorum_required names in quorum_members")
+        return self
+
+    @property
+    def key_sealing_bytes(self) -> bytes:
+        """The sealing key itself, 32 bytes."""
+        return key_bytes(self.key_sealing_key)
