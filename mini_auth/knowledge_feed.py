@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any, Self
 from mini_auth.knowledge import Knowledge
 from mini_auth.knowledge_snapshot import SNAPSHOT_NAME, Snapshot, read_snapshot, write_snapshot
 from mini_auth.verification_key import VerificationKey
+from service_kit.background import running
 from service_kit.database import Pool
 from service_kit.named_sql import load_queries
 
@@ -63,7 +65,7 @@ class KnowledgeFeed:
         self._snapshot_failed = False
         self._snapshot_tried_at = 0.0
         self._failures = 0
-        self._task: asyncio.Task[None] | None = None
+        self._polling = AsyncExitStack()
 
     @property
     def knowledge(self) -> Knowledge:
@@ -91,17 +93,14 @@ class KnowledgeFeed:
         """Takes the snapshot, asks the reader once (at most 3 s), and starts to poll."""
         await self._take_snapshot()
         await self._poll(timeout_seconds=FIRST_POLL_TIMEOUT_SECONDS)
-        self._task = asyncio.create_task(self._run(), name="knowledge-feed")
+        await self._polling.enter_async_context(running("knowledge-feed", self._run))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Ends the polling and writes what the snapshot lacks; what is known stays as it is."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await self._polling.aclose()
         if self._read_at is not None:
             await self._keep_snapshot(at_once=True)
 

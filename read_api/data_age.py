@@ -8,13 +8,14 @@ it counts as old as 1970, which is the only number that is not too small.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.consistency_token import DATA_AGE_HEADER
+from service_kit.background import running
 
 HEADER = DATA_AGE_HEADER.lower().encode()
 POLL_SECONDS = 0.5
@@ -73,13 +74,8 @@ class DataAge:
     async def kept_current(self) -> AsyncIterator[None]:
         """Asks every 500 ms while the block runs."""
         await self.refresh()
-        task = asyncio.create_task(self._poll(), name=f"data-age-{self.name}")
-        try:
+        async with running(f"data-age-{self.name}", self._poll):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _poll(self) -> None:
         while True:

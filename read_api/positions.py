@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from contracts.consistency_token import Position
+from service_kit.background import running
 from service_kit.database import Pool
 from service_kit.named_sql import load_queries
 
@@ -69,13 +70,8 @@ class PositionWatch:
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Answers while the block runs."""
-        task = asyncio.create_task(self._run(), name=f"position-{self._name}")
-        try:
+        async with running(f"position-{self._name}", self._run):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _answer(self, wanted: Position | None, wait_seconds: float) -> Position:
         if self._waiting >= self._max_waiting:

@@ -38,6 +38,9 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     TooManyRequests,
 )
 
+# What background work outlives: a database that is away, restarts, became a standby, or refuses a statement.
+DATABASE_ERRORS: tuple[type[Exception], ...] = (psycopg.Error, *UNAVAILABLE_ERRORS)
+
 
 def connection_url(
     url: str,

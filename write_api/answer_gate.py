@@ -23,10 +23,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import problems
-from service_kit.database import Pool
+from service_kit.database import DATABASE_ERRORS, Pool
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem, problem_response
-from write_api.background import DATABASE_ERRORS
 from write_api.consistency import AnswerConsistency
 
 _LOG = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from contracts import problems
 from contracts.consistency_token import TokenSigner
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.verifier import TokenVerifier
+from service_kit.background import running
 from service_kit.database import Pool, create_pool
 from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
@@ -34,7 +35,6 @@ from write_api.answer_gate import (
     OnlyWhile,
     QuorumFlush,
 )
-from write_api.background import running
 from write_api.bookings import routes as bookings_routes
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.service import BookingService

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from service_kit.database import Connection, Pool
+from service_kit.database import DATABASE_ERRORS, Connection, Pool
 from service_kit.named_sql import load_queries
 from write_api.answer_gate import (
     AnswerGate,
@@ -29,7 +29,6 @@ from write_api.answer_gate import (
     NotConfirmedError,
     QuorumFlush,
 )
-from write_api.background import DATABASE_ERRORS
 
 _LOG = logging.getLogger(__name__)
 

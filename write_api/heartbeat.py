@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from service_kit.database import Pool
+from service_kit.database import DATABASE_ERRORS, Pool
 from service_kit.named_sql import load_queries
 from write_api.answer_gate import AnswerGate, NotConfirmedError
-from write_api.background import DATABASE_ERRORS
 
 _LOG = logging.getLogger(__name__)
 

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import psycopg
 
-from service_kit.database import connection_url
+from service_kit.database import DATABASE_ERRORS, connection_url
 from service_kit.named_sql import load_queries
-from write_api.background import DATABASE_ERRORS
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts import problems
+from service_kit.background import running
+from service_kit.database import DATABASE_ERRORS
 from service_kit.problem_responses import Problem, problem_response
 from write_api.answer_gate import UNGATED_PATHS
-from write_api.background import DATABASE_ERRORS, running
 from write_api.generations import Generations, Main
 from write_api.other_mains import OtherMains
 from write_api.signing_keys.sealed_key import SealedKeyError

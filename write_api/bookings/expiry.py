@@ -7,8 +7,7 @@ rolled back and its holds are taken up by the next; a hold past its deadline can
 import asyncio
 import logging
 
-from service_kit.database import Pool
-from write_api.background import DATABASE_ERRORS
+from service_kit.database import DATABASE_ERRORS, Pool
 from write_api.bookings.store import BookingStore, EndedBooking, SeatAccountingError
 
 _LOG = logging.getLogger(__name__)

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.token_claims import ACCESS_TOKEN_SECONDS
-from service_kit.database import Connection, Pool
-from write_api.background import DATABASE_ERRORS
+from service_kit.database import DATABASE_ERRORS, Connection, Pool
 from write_api.signing_keys.sealed_key import ALGORITHM, SealedKeyError, SigningKey, new_signing_key, unseal
 from write_api.signing_keys.store import KeyAge, SigningKeyStore
 

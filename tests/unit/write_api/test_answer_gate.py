@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
+from service_kit.background import running
 from tests.people import DEADLINE_SECONDS
 from write_api.answer_gate import AnswerGate, NotConfirmedError, QuorumFlush, WalSample
-from write_api.background import running
 
 
 class Log:

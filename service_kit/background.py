@@ -5,14 +5,9 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-import psycopg
-
-from service_kit.database import UNAVAILABLE_ERRORS
-
 _LOG = logging.getLogger(__name__)
 
-# What a loop outlives: a database that is away, restarts, became a standby, or refuses a statement.
-DATABASE_ERRORS: tuple[type[Exception], ...] = (psycopg.Error, *UNAVAILABLE_ERRORS)
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 @asynccontextmanager
@@ -20,7 +15,7 @@ async def running(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterat
     """Runs `work` while entered, cancels it on leaving and waits for its end.
 
     Nobody awaits a loop, so its unexpected end would pass unseen: it is logged here at once, and whoever
-    watches health sees its effect (no heartbeat, no confirmation, holds that stay).
+    watches health sees its effect (no heartbeat, no confirmation, an age that grows).
     """
 
     def on_end(task: asyncio.Task[None]) -> None:
@@ -35,5 +30,15 @@ async def running(name: str, work: Callable[[], Awaitable[None]]) -> AsyncIterat
     try:
         yield task
     finally:
+        await _end(task)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancels until the task has ended.
+
+    Once is not enough: `asyncio.wait_for` of Python 3.11, with which psycopg's pool waits for a connection,
+    swallows a cancellation that comes when the connection does (python/cpython#86296), and the loop goes on.
+    """
+    while not task.done():
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.wait({task}, timeout=CANCEL_AGAIN_SECONDS)
