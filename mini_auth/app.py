@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from contracts import problems
 from mini_auth.knowledge_feed import KnowledgeFeed
+from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.settings import MiniAuthSettings
 from service_kit.database import create_pool
 from service_kit.head_requests import HeadAsGet
@@ -48,9 +49,10 @@ def create_app(settings: MiniAuthSettings) -> FastAPI:
         feed: KnowledgeFeed = app.state.knowledge_feed
         return bool(feed.keys), {"keys": len(feed.keys), "age_ms": feed.age_ms}
 
-    app.include_router(health_router(process=PROCESS, region=settings.region, readiness=readiness))
+    health = health_router(process=PROCESS, region=settings.region, readiness=readiness)
+    app.include_router(health, dependencies=[Depends(PUBLIC)])
 
-    @app.get("/.well-known/jwks.json")
+    @app.get("/.well-known/jwks.json", dependencies=[Depends(PUBLIC)])
     async def key_set(request: Request) -> JSONResponse:
         """The public keys that verify access tokens (RFC 7517)."""
         feed: KnowledgeFeed = request.app.state.knowledge_feed
@@ -58,4 +60,5 @@ def create_app(settings: MiniAuthSettings) -> FastAPI:
             raise Problem(problems.TEMPORARILY_UNAVAILABLE, "No signing key has reached this region yet.")
         return JSONResponse(feed.jwks(), headers={"Cache-Control": f"public, max-age={JWKS_MAX_AGE_SECONDS}"})
 
+    require_declared_permissions(app)
     return app

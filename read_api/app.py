@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from elasticsearch import AsyncElasticsearch
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from contracts.consistency_token import TokenSigner
 from mini_auth.knowledge_feed import KnowledgeFeed
+from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
 from read_api.bookings import routes as bookings_routes
 from read_api.bookings.service import BookingService
@@ -164,8 +165,11 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.add_middleware(HeadAsGet)
     add_problem_handlers(app)
     app.add_exception_handler(PassOnToPrimary, on_pass_on)
-    app.include_router(health_router(process=PROCESS, region=settings.region, readiness=sources.readiness))
+    health = health_router(process=PROCESS, region=settings.region, readiness=sources.readiness)
+    app.include_router(health, dependencies=[Depends(PUBLIC)])
     for routes in (search_routes, events_routes, bookings_routes):
         app.include_router(routes.router)
-    app.include_router(pages_router())
+    pages = pages_router()
+    app.include_router(pages)
+    require_declared_permissions(app, public_pages=pages.routes)
     return app

@@ -6,13 +6,14 @@ from typing import Any, LiteralString
 
 import psycopg
 from argon2 import PasswordHasher
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp
 
 from contracts import problems
 from contracts.consistency_token import TokenSigner
 from mini_auth.knowledge_feed import KnowledgeFeed
+from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
 from service_kit.background import running
 from service_kit.database import Pool, create_pool
@@ -118,9 +119,11 @@ def create_app(
     app.add_middleware(HeadAsGet)
     add_problem_handlers(app)
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)
-    app.include_router(health_router(process=PROCESS, region=settings.region, readiness=parts.readiness))
+    health = health_router(process=PROCESS, region=settings.region, readiness=parts.readiness)
+    app.include_router(health, dependencies=[Depends(PUBLIC)])
     for routes in (accounts_routes, sessions_routes, catalogue_routes, bookings_routes):
         app.include_router(routes.router)
+    require_declared_permissions(app)
     return app
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
-from mini_auth.dependencies import require_identity
+from mini_auth.permissions import SIGNED_IN
 from read_api.bookings.service import BookingService
 from read_api.consistency import reader_has_caught_up
 from service_kit.fields import PathId
@@ -16,7 +16,7 @@ from service_kit.openapi import ANY_REQUEST, refusals
 router = APIRouter(
     prefix="/api/v1/bookings",
     tags=["bookings"],
-    dependencies=[Depends(require_identity), Depends(reader_has_caught_up)],
+    dependencies=[Depends(SIGNED_IN), Depends(reader_has_caught_up)],
 )
 
 
@@ -26,7 +26,7 @@ def _service(request: Request) -> BookingService:
 
 
 Service = Annotated[BookingService, Depends(_service)]
-Person = Annotated[Identity, Depends(require_identity)]
+Person = Annotated[Identity, Depends(SIGNED_IN)]
 _REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, *ANY_REQUEST)
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from contracts import problems
 from contracts.event import Event
 from contracts.token_claims import Identity
-from mini_auth.dependencies import optional_identity
+from mini_auth.permissions import ANYONE
 from read_api.consistency import reader_has_caught_up
 from read_api.events.service import EventService
 from service_kit.fields import PathId
@@ -16,9 +16,9 @@ from service_kit.openapi import ANY_REQUEST, refusals
 router = APIRouter(
     prefix="/api/v1/events",
     tags=["events"],
-    dependencies=[Depends(optional_identity), Depends(reader_has_caught_up)],
+    dependencies=[Depends(ANYONE), Depends(reader_has_caught_up)],
 )
-Viewer = Annotated[Identity | None, Depends(optional_identity)]
+Viewer = Annotated[Identity | None, Depends(ANYONE)]
 
 
 @router.get("/{event_id}", responses=refusals(problems.NOT_FOUND, problems.TOKEN_INVALID, *ANY_REQUEST))

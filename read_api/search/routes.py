@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.dependencies import optional_identity
+from mini_auth.permissions import ANYONE
 from read_api.consistency import index_has_caught_up
 from read_api.languages import accepted_languages
 from read_api.search.query import Search
@@ -19,10 +19,10 @@ from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
 router = APIRouter(
     prefix="/api/v1",
     tags=["search"],
-    dependencies=[Depends(optional_identity), Depends(index_has_caught_up)],
+    dependencies=[Depends(ANYONE), Depends(index_has_caught_up)],
     route_class=JsonRoute,
 )
-Viewer = Annotated[Identity | None, Depends(optional_identity)]
+Viewer = Annotated[Identity | None, Depends(ANYONE)]
 AcceptLanguage = Annotated[
     str | None, Header(description="The languages whose word endings are seen through; English without any.")
 ]

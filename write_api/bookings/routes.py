@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
-from mini_auth.dependencies import require_identity
+from mini_auth.permissions import SIGNED_IN
 from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
@@ -27,7 +27,7 @@ def _service(request: Request) -> BookingService:
 
 
 Service = Annotated[BookingService, Depends(_service)]
-Person = Annotated[Identity, Depends(require_identity)]
+Person = Annotated[Identity, Depends(SIGNED_IN)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
 _NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
 _ONE_BOOKING = (*_NO_TOKEN, problems.NOT_FOUND, *ANY_REQUEST)

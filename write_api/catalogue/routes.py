@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from contracts import problems
 from contracts.event import Event
 from contracts.token_claims import Identity
-from mini_auth.dependencies import optional_identity, require_role
+from mini_auth.permissions import ANYONE, HOST_EVENTS
 from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
@@ -29,8 +29,8 @@ def _service(request: Request) -> CatalogueService:
 
 
 Service = Annotated[CatalogueService, Depends(_service)]
-Viewer = Annotated[Identity | None, Depends(optional_identity)]
-Host = Annotated[Identity, Depends(require_role("host"))]
+Viewer = Annotated[Identity | None, Depends(ANYONE)]
+Host = Annotated[Identity, Depends(HOST_EVENTS)]
 _KNOWN_REFERENCE = {"model": Event, "description": "The event that has this `import_reference` already."}
 _REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, problems.FORBIDDEN, *BODY_REQUEST)
 

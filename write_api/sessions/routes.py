@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.dependencies import require_identity
+from mini_auth.permissions import PUBLIC, SIGNED_IN
 from service_kit.client_address import client_address
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
@@ -23,13 +23,13 @@ def _service(request: Request) -> SessionService:
 
 
 Service = Annotated[SessionService, Depends(_service)]
-Person = Annotated[Identity, Depends(require_identity)]
+Person = Annotated[Identity, Depends(SIGNED_IN)]
 UserAgent = Annotated[str, Header(include_in_schema=False)]
 _LOGIN = (problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, *BODY_REQUEST)
 _NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
 
 
-@router.post("/login", responses=refusals(*_LOGIN))
+@router.post("/login", dependencies=[Depends(PUBLIC)], responses=refusals(*_LOGIN))
 async def log_in(
     request: Request, body: Login, service: Service, response: Response, user_agent: UserAgent = ""
 ) -> Tokens:
@@ -38,7 +38,9 @@ async def log_in(
     return await service.log_in(body, client=_printable(user_agent), address=client_address(request))
 
 
-@router.post("/refresh", responses=refusals(problems.SESSION_ENDED, *BODY_REQUEST))
+@router.post(
+    "/refresh", dependencies=[Depends(PUBLIC)], responses=refusals(problems.SESSION_ENDED, *BODY_REQUEST)
+)
 async def refresh(body: Refresh, service: Service, response: Response) -> Tokens:
     """Get the next tokens. A refresh token is good once; used again later, it ends the session."""
     response.headers["Cache-Control"] = "no-store"

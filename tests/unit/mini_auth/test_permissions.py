@@ -4,19 +4,26 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Response
 
 from contracts.token_claims import Identity
-from mini_auth.dependencies import optional_identity, require_identity, require_role
+from mini_auth.permissions import (
+    ANYONE,
+    PUBLIC,
+    SIGNED_IN,
+    Person,
+    UndeclaredRouteError,
+    require_declared_permissions,
+)
 from service_kit.problem_responses import add_problem_handlers
 from tests.tokens import Desk
 
-Required = Annotated[Identity, Depends(require_identity)]
-Optional = Annotated[Identity | None, Depends(optional_identity)]
+Required = Annotated[Identity, Depends(SIGNED_IN)]
+Optional = Annotated[Identity | None, Depends(ANYONE)]
 
 
 def make_app(desk: Desk) -> FastAPI:
-    app = FastAPI()
+    app = FastAPI(docs_url=None, redoc_url=None)
     add_problem_handlers(app)
     app.state.token_verifier = desk.verifier
 
@@ -28,11 +35,11 @@ def make_app(desk: Desk) -> FastAPI:
     async def anyone(identity: Optional) -> int:
         return identity.person_id if identity else 0
 
-    @app.get("/hosts", dependencies=[Depends(require_role("host"))])
+    @app.get("/hosts", dependencies=[Depends(Person("hosts", roles={"host"}))])
     async def hosts() -> str:
         return "host"
 
-    @app.get("/admins", dependencies=[Depends(require_role("admin"))])
+    @app.get("/admins", dependencies=[Depends(Person("admins", roles={"admin"}))])
     async def admins() -> str:
         return "admin"
 
@@ -95,7 +102,7 @@ async def test_before_any_key_is_known_the_answer_is_to_try_again(desk: Desk) ->
 
 def test_a_role_that_does_not_exist_is_a_mistake_in_the_code() -> None:
     with pytest.raises(ValueError, match="no role"):
-        require_role("hosts")
+        Person("hosts", roles={"hosts"})
 
 
 def test_the_documentation_tells_which_addresses_take_a_token(desk: Desk) -> None:
@@ -105,3 +112,17 @@ def test_the_documentation_tells_which_addresses_take_a_token(desk: Desk) -> Non
         assert document["paths"][path]["get"]["security"] == [{"accessToken": []}]
         assert "requestBody" not in document["paths"][path]["get"]
         assert not document["paths"][path]["get"].get("parameters")
+
+
+def test_a_route_without_exactly_one_permission_ends_the_start(desk: Desk) -> None:
+    require_declared_permissions(make_app(desk))
+    open_to_all, doubtful, raw = make_app(desk), make_app(desk), make_app(desk)
+    open_to_all.add_api_route("/open", lambda: "nobody thought of it")
+    doubtful.add_api_route("/two", lambda: "", dependencies=[Depends(PUBLIC), Depends(SIGNED_IN)])
+    raw.add_route("/raw", lambda _: Response())
+    with pytest.raises(UndeclaredRouteError, match=r"GET /open .* declares none"):
+        require_declared_permissions(open_to_all)
+    with pytest.raises(UndeclaredRouteError, match=r"GET /two .* declares public, signed-in"):
+        require_declared_permissions(doubtful)
+    with pytest.raises(UndeclaredRouteError, match="/raw"):
+        require_declared_permissions(raw)
