@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from service_kit.settings import ConsistencySettings
+from service_kit.settings import ApiSettings
 
 
-class ReadApiSettings(ConsistencySettings):
+class ReadApiSettings(ApiSettings):
     """What read_api is told by its environment."""
 
     elasticsearch: str = Field(description="Base URL of the region's Elasticsearch.")

@@ -75,9 +75,12 @@ class ProcessSettings(BaseSettings):
         return int(self.listen.rpartition(":")[2])
 
 
-class ConsistencySettings(ProcessSettings):
-    """What both APIs are told, whose answers tell how far they know."""
+class ApiSettings(ProcessSettings):
+    """What both APIs are told: the keys that all regions share."""
 
     consistency_key: SecretKey = Field(
         description="32 bytes in base64, the same in all regions: signs consistency tokens."
+    )
+    link_key: SecretKey = Field(
+        description="32 bytes in base64, the same in all regions: signs the links that people get by mail."
     )

@@ -4,10 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from service_kit.settings import ConsistencySettings, SecretKey, key_bytes
+from service_kit.settings import ApiSettings, SecretKey, key_bytes
 
 
-class WriteApiSettings(ConsistencySettings):
+class WriteApiSettings(ApiSettings):
     """What write_api is told. Raises pydantic's ValidationError on a bad or missing value."""
 
     main_database: str = Field(

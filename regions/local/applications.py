@@ -125,6 +125,7 @@ class WriteApi(Application):
             "FRONTROW_REDIS": f"redis://{self.site.address('redis')}",
             "FRONTROW_KEY_SEALING_KEY": self.site.credentials.key_sealing_key,
             "FRONTROW_CONSISTENCY_KEY": self.site.credentials.consistency_key,
+            "FRONTROW_LINK_KEY": self.site.credentials.link_key,
             "FRONTROW_STATE_DIRECTORY": str(self.state),
         }
 
@@ -194,6 +195,7 @@ class ReadApi(Application):
             "FRONTROW_READER_DATABASE": self.site.database_url("frontrow_read", "reader"),
             "FRONTROW_ELASTICSEARCH": f"http://{self.site.address('elasticsearch')}",
             "FRONTROW_CONSISTENCY_KEY": self.site.credentials.consistency_key,
+            "FRONTROW_LINK_KEY": self.site.credentials.link_key,
             "FRONTROW_STATE_DIRECTORY": str(self.state),
         }
 

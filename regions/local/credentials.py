@@ -21,12 +21,13 @@ ROLES = (
 @dataclass(frozen=True)
 class Credentials:
     """A password for each PostgreSQL role; keys of 32 bytes, in base64: what seals the keys that sign access
-    tokens, and what signs consistency tokens.
+    tokens, what signs consistency tokens, and what signs links in mails.
     """
 
     passwords: Mapping[str, str]
     key_sealing_key: str
     consistency_key: str
+    link_key: str
 
     def __repr__(self) -> str:  # a traceback or a log line must never show one
         return "Credentials(...)"
@@ -39,6 +40,7 @@ def load_credentials(path: Path) -> Credentials:
         document.get("passwords", {}),
         document.get("key_sealing_key", ""),
         document.get("consistency_key", ""),
+        document.get("link_key", ""),
     )
 
 
@@ -49,6 +51,7 @@ def create_credentials(path: Path) -> None:
         "passwords": {role: existing.passwords.get(role) or secrets.token_urlsafe(24) for role in ROLES},
         "key_sealing_key": existing.key_sealing_key or _new_key(),
         "consistency_key": existing.consistency_key or _new_key(),
+        "link_key": existing.link_key or _new_key(),
     }
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)

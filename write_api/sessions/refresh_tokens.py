@@ -5,12 +5,10 @@ refresh that is repeated gives the same token again, and an old token that comes
 ours: somebody has copied it.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
 import struct
 from dataclasses import dataclass
+
+from service_kit.signed_records import RecordRefusedError, SignedRecords
 
 PREFIX = "frontrow_refresh_"
 _NAME = struct.Struct(">QI")
@@ -33,24 +31,17 @@ class RefreshTokens:
     """Writes and reads tokens under a key of their own, made from `secret`."""
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hmac.digest(secret, b"frontrow refresh tokens, version 1", hashlib.sha256)
+        self._records = SignedRecords(secret, "frontrow refresh tokens, version 1", _NAME)
 
     def write(self, token: RefreshToken) -> str:
         """The text that is given to the person; the same each time."""
-        name = _NAME.pack(token.session_id, token.sequence)
-        return PREFIX + base64.urlsafe_b64encode(name + self._code(name)).rstrip(b"=").decode()
+        return PREFIX + self._records.write(token.session_id, token.sequence)
 
     def read(self, text: str) -> RefreshToken:
         """The token that a text is, in its one spelling. Raises RefreshTokenRefusedError."""
-        encoded = text.removeprefix(PREFIX)
+        if not text.startswith(PREFIX):
+            raise RefreshTokenRefusedError("it is no refresh token")
         try:
-            content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-            token = RefreshToken(*_NAME.unpack_from(content))
-        except (binascii.Error, ValueError, struct.error):
-            raise RefreshTokenRefusedError("it is no refresh token") from None
-        if not hmac.compare_digest(self.write(token).encode(), text.encode()):
-            raise RefreshTokenRefusedError("it is no refresh token of ours")
-        return token
-
-    def _code(self, name: bytes) -> bytes:
-        return hmac.digest(self._key, name, hashlib.sha256)
+            return RefreshToken(*self._records.read(text.removeprefix(PREFIX)))
+        except RecordRefusedError as error:
+            raise RefreshTokenRefusedError(str(error)) from None

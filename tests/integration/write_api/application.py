@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 
 SEALING_KEY = base64.b64encode(b"tests' own key, 32 bytes of it..").decode()
 CONSISTENCY_KEY = base64.b64encode(b"the key of the consistency token").decode()
+LINK_KEY = base64.b64encode(b"the key of links that are mailed").decode()
 TABLES = (
     "people", "venues", "artists", "events", "event_artists", "ticket_types", "ticket_stock", "seats",
     "bookings",
@@ -187,6 +188,7 @@ async def running_application(
             "reader_database": database.url("frontrow_read"),
             "key_sealing_key": SEALING_KEY,
             "consistency_key": CONSISTENCY_KEY,
+            "link_key": LINK_KEY,
             "state_directory": state,
             **(changes or {}),
         }

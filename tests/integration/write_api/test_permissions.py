@@ -20,6 +20,7 @@ SETTINGS = WriteApiSettings(
     reader_database="postgresql://",
     key_sealing_key="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     consistency_key="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    link_key="AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
 )
 OPERATIONS = [
     (method, path)

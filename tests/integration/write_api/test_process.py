@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.write_api.application import CONSISTENCY_KEY, SEALING_KEY, Database
+from tests.integration.write_api.application import CONSISTENCY_KEY, LINK_KEY, SEALING_KEY, Database
 from tests.people import People, wait_for
 
 CHECKOUT = Path(__file__).parents[3]
@@ -42,6 +42,7 @@ class Process:
             "READER_DATABASE": database.url("frontrow_read"),
             "KEY_SEALING_KEY": SEALING_KEY,
             "CONSISTENCY_KEY": CONSISTENCY_KEY,
+            "LINK_KEY": LINK_KEY,
             "STATE_DIRECTORY": str(folder),
         }
         environment = {f"FRONTROW_{name}": value for name, value in settings.items()}

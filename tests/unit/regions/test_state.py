@@ -24,24 +24,26 @@ def test_credentials_are_made_once_and_only_their_owner_can_read_them(tmp_path: 
     assert first.passwords == second.passwords
     assert first.key_sealing_key == second.key_sealing_key
     assert first.consistency_key == second.consistency_key
-    assert first.consistency_key != first.key_sealing_key
+    assert first.link_key == second.link_key
+    assert len({first.key_sealing_key, first.consistency_key, first.link_key}) == 3
     assert set(first.passwords) == set(ROLES)
     assert len(set(first.passwords.values())) == len(ROLES)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_platform_of_before_gets_the_key_that_it_lacks_and_keeps_what_it_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", ["consistency_key", "link_key"])
+def test_a_platform_of_before_gets_the_key_that_it_lacks_and_keeps_what_it_has(
+    tmp_path: Path, lacking: str
+) -> None:
     file = tmp_path / "secrets.json"
     create_credentials(file)
     document = json.loads(file.read_text(encoding="utf-8"))
-    del document["consistency_key"]
+    del document[lacking]
     file.write_text(json.dumps(document), encoding="utf-8")
     create_credentials(file)
-    assert load_credentials(file).consistency_key
-    assert {**json.loads(file.read_text(encoding="utf-8")), "consistency_key": ""} == {
-        **document,
-        "consistency_key": "",
-    }
+    complete = json.loads(file.read_text(encoding="utf-8"))
+    assert complete.pop(lacking)
+    assert complete == document
 
 
 def test_credentials_do_not_show_themselves(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ GOOD = {
     "main_database": "postgresql://main",
     "key_sealing_key": base64.b64encode(bytes(range(32))).decode(),
     "consistency_key": base64.b64encode(bytes(range(32, 64))).decode(),
+    "link_key": base64.b64encode(bytes(range(64, 96))).decode(),
 }
 
 
@@ -23,6 +24,7 @@ def test_the_sealing_key_is_read_and_never_shown() -> None:
     assert settings.key_sealing_bytes == bytes(range(32))
     assert GOOD["key_sealing_key"] not in repr(settings)
     assert GOOD["consistency_key"] not in repr(settings)
+    assert GOOD["link_key"] not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ def test_the_sealing_key_is_read_and_never_shown() -> None:
         {"key_sealing_key": base64.b64encode(b"16 bytes of key.").decode()},
         {"key_sealing_key": "!" * 44},
         {"consistency_key": base64.b64encode(b"16 bytes of key.").decode()},
+        {"link_key": base64.b64encode(b"16 bytes of key.").decode()},
         {"durability": "none"},
         {"durability": "quorum"},
         {"durability": "quorum", "quorum_members": ["us"], "quorum_required": 2},
@@ -43,5 +46,5 @@ def test_the_sealing_key_is_read_and_never_shown() -> None:
 def test_what_would_promise_nothing_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as refusal:
         WriteApiSettings(**{**GOOD, **changes})
-    for key in ("key_sealing_key", "consistency_key"):
+    for key in ("key_sealing_key", "consistency_key", "link_key"):
         assert str(changes.get(key, "no secret here")) not in str(refusal.value)
