@@ -1,5 +1,5 @@
 -- Statements of the platform's own rows and of the write-ahead log; see write_api/answer_gate.py, heartbeat.py,
--- generations.py, other_mains.py.
+-- generations.py, other_mains.py, audit_log.py.
 
 -- is_in_recovery --
 -- Tells a standby from the primary.
@@ -72,3 +72,14 @@ ON CONFLICT (id) DO UPDATE SET
 -- log_standby_snapshot --
 -- Lets a logical slot be made on any standby at any time; an idle standby would wait for it without end.
 SELECT pg_log_standby_snapshot()
+
+-- record_in_audit_log --
+-- One row a subject; the database adds when, and counts.
+INSERT INTO audit_log (
+    actor_kind, actor_id, action, subject, outcome, client_address, region, request_id, details
+)
+SELECT
+    %(actor_kind)s, %(actor_id)s::bigint, %(action)s, subject, %(outcome)s, %(client_address)s, %(region)s,
+    %(request_id)s, %(details)s::jsonb
+FROM unnest(%(subjects)s::text[]) WITH ORDINALITY AS told (subject, position)
+ORDER BY position

@@ -33,6 +33,7 @@ def describe_schema(connection: psycopg.Connection[tuple[str, ...]]) -> str:
 def _lines(rows: Callable[[str], _Rows]) -> Iterator[str]:
     yield _PREAMBLE
     columns, constraints, indexes = rows("columns"), rows("constraints"), rows("indexes")
+    triggers = rows("triggers")
     for table, options in rows("tables"):
         yield f"## {table}\n"
         yield f"Storage: {options}.\n" if options else ""
@@ -41,6 +42,7 @@ def _lines(rows: Callable[[str], _Rows]) -> Iterator[str]:
         yield ""
         yield from (f"- {definition}" for of, definition in constraints if of == table)
         yield from (f"- {definition}" for of, definition in indexes if of == table)
+        yield from (f"- {definition}" for of, definition in triggers if of == table)
         yield ""
     for view, definition in rows("views"):
         yield f"## {view} (view)\n"

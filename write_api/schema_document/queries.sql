@@ -41,6 +41,15 @@ WHERE n.nspname = 'public' AND c.relname <> 'schema_migrations'
     AND NOT EXISTS (SELECT FROM pg_constraint co WHERE co.conindid = i.indexrelid AND co.contype IN ('p', 'u', 'x'))
 ORDER BY 1, 2
 
+-- triggers --
+-- What a table does by itself.
+SELECT c.relname::text, pg_get_triggerdef(t.oid, true)
+FROM pg_trigger t
+JOIN pg_class c ON c.oid = t.tgrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND NOT t.tgisinternal
+ORDER BY 1, 2
+
 -- views --
 -- The contract of everyone who only reads.
 SELECT n.nspname || '.' || c.relname, pg_get_viewdef(c.oid, true)
