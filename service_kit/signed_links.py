@@ -20,7 +20,7 @@ class LinkRefusedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """What a link is for: a subject's id, the version of it that the link holds for, and until when (aware)."""
+    """What a link is for: a subject's id, the version of it that the link holds for, and its end (aware)."""
 
     subject: int
     version: int
