@@ -80,10 +80,9 @@ async def test_a_row_says_from_where_the_request_came(database: Database) -> Non
 
 
 async def test_a_change_that_is_rolled_back_leaves_no_row(database: Database) -> None:
-    async with connected(database) as connection:
-        async with connection.transaction() as transaction:
-            await AUDIT_LOG.record(connection, actor=SYSTEM, action="swept", subject="event:1")
-            raise psycopg.Rollback(transaction)
+    async with connected(database) as connection, connection.transaction() as transaction:
+        await AUDIT_LOG.record(connection, actor=SYSTEM, action="swept", subject="event:1")
+        raise psycopg.Rollback(transaction)
     assert not database.has("SELECT FROM audit_log")
 
 
