@@ -4,7 +4,7 @@ import base64
 
 from regions.local.assembly import open_platform
 from regions.local.component import health_details
-from write_api.signing_keys.commands import PrimaryAccess
+from write_api.primary_access import PrimaryAccess
 
 
 def local_primary() -> PrimaryAccess:
@@ -21,4 +21,5 @@ def local_primary() -> PrimaryAccess:
     return PrimaryAccess(
         database_url=settings["FRONTROW_MAIN_DATABASE"],
         sealing_key=base64.b64decode(settings["FRONTROW_KEY_SEALING_KEY"]),
+        region=chosen.site.region,
     )

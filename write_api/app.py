@@ -37,6 +37,7 @@ from write_api.answer_gate import (
     OnlyWhile,
     QuorumFlush,
 )
+from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.service import BookingService
@@ -150,7 +151,10 @@ class _Parts:
         members = _members(settings)
         generations = Generations(self._control_pool, region=settings.region, members=members)
         self._other_mains = OtherMains(settings.other_mains, settings.state_directory / HIGHEST_GENERATION)
-        self._key_ring = KeyRing(self._control_pool, SigningKeyStore(), settings.key_sealing_bytes)
+        self._audit_log = AuditLog(settings.region)
+        self._key_ring = KeyRing(
+            self._control_pool, SigningKeyStore(), settings.key_sealing_bytes, self._audit_log
+        )
         self.standing = Standing(
             generations, self._other_mains, take_over=self._key_ring.load, rule=writer_rule
         )
@@ -244,7 +248,7 @@ class _Parts:
         passwords = PasswordHashing(self._hasher)
         stack.callback(passwords.close)
         app.state.catalogue = CatalogueService(
-            self._requests_pool, CatalogueStore(), self._booking_store.make_seats
+            self._requests_pool, CatalogueStore(), self._audit_log, self._booking_store.make_seats
         )
         app.state.bookings = BookingService(
             self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
@@ -257,6 +261,7 @@ class _Parts:
         app.state.sessions = SessionService(
             self._requests_pool,
             SessionStore(),
+            self._audit_log,
             check_password=accounts.check_password,
             find_person=accounts.find_person,
             sign=self._key_ring.sign,

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from contracts import problems
 from service_kit.database import Connection
+from service_kit.problem_responses import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +21,16 @@ class KnownPerson:
     roles: frozenset[str]
 
 
+class CredentialsWrongError(Problem):
+    """The answer to a wrong password; `person_id` is whose it isn't, for the audit log, if anybody's."""
+
+    def __init__(self, detail: str, *, person_id: int | None) -> None:
+        super().__init__(problems.CREDENTIALS_WRONG, detail)
+        self.person_id = person_id
+
+
 CheckPassword = Callable[[str, SecretStr], Awaitable[KnownPerson]]
-"""Who has this e-mail and this password; raises Problem CREDENTIALS_WRONG, TEMPORARILY_UNAVAILABLE."""
+"""Who has this e-mail and this password; raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE."""
 
 FindPerson = Callable[[Connection, int], Awaitable[KnownPerson | None]]
 """Who has this id, as of now."""

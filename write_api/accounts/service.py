@@ -8,7 +8,7 @@ from service_kit.problem_responses import Problem
 from write_api.accounts.passwords import PasswordHashing, PasswordQueueFullError
 from write_api.accounts.schemas import Person, SignUp, folded_email
 from write_api.accounts.store import AccountStore
-from write_api.known_people import KnownPerson
+from write_api.known_people import CredentialsWrongError, KnownPerson
 
 
 class AccountService:
@@ -39,7 +39,7 @@ class AccountService:
         return Person(**row)
 
     async def check_password(self, email: str, password: SecretStr) -> KnownPerson:
-        """Who has this e-mail and password. Raises Problem CREDENTIALS_WRONG, TEMPORARILY_UNAVAILABLE.
+        """Who has this e-mail and password. Raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE.
 
         Exactly one verification, whether the person exists or not: time tells nobody who has an account.
         """
@@ -51,7 +51,8 @@ class AccountService:
         except PasswordQueueFullError:
             raise _too_many_at_once() from None
         if known is None or not is_right:
-            raise Problem(problems.CREDENTIALS_WRONG, "Check both, or sign up.")
+            person_id = None if known is None else known.person.person_id
+            raise CredentialsWrongError("Check both, or sign up.", person_id=person_id)
         return known.person
 
     async def find_person(self, connection: Connection, person_id: int) -> KnownPerson | None:

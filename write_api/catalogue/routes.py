@@ -38,7 +38,7 @@ _REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, problems.FORBIDDEN,
 @router.post("", status_code=201, responses={200: _KNOWN_REFERENCE, **refusals(*_REFUSALS)})
 async def create_event(body: EventCreate, host: Host, service: Service, response: Response) -> Event:
     """Make an event and its seats. With an `import_reference` that you used before: that event, with 200."""
-    event, is_new = await service.create(host.person_id, body)
+    event, is_new = await service.create(host, body)
     if not is_new:
         response.status_code = 200
     return event
@@ -47,7 +47,7 @@ async def create_event(body: EventCreate, host: Host, service: Service, response
 @router.post("/bulk", responses=refusals(*_REFUSALS))
 async def create_events(body: EventBulk, host: Host, service: Service) -> BulkAnswer:
     """Make up to 200 events; one that is wrong is refused alone."""
-    return BulkAnswer(results=await service.create_bulk(host.person_id, body))
+    return BulkAnswer(results=await service.create_bulk(host, body))
 
 
 @router.get("/{event_id}", include_in_schema=False, dependencies=[Depends(brought_position)])
@@ -59,4 +59,4 @@ async def get_event(event_id: PathId, viewer: Viewer, service: Service) -> Event
 @router.put("/{event_id}", responses=refusals(problems.NOT_FOUND, problems.CONFLICT, *_REFUSALS))
 async def update_event(event_id: PathId, body: EventUpdate, host: Host, service: Service) -> Event:
     """Change what the body names of an event of yours. A cancelled event stays cancelled."""
-    return await service.update(host.person_id, event_id, body)
+    return await service.update(host, event_id, body)

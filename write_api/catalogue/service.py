@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from contracts import problems
 from contracts.event import Event, event_from_row, may_see
+from contracts.token_claims import Identity
 from service_kit.database import Connection, Pool, Row
 from service_kit.problem_responses import Problem, problem_body, validation_problem
+from write_api.audit_log import AuditLog, actor_of
 from write_api.catalogue.drafts import EventDraft, draft_of, place_of
 from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
-from write_api.catalogue.status import may_become
+from write_api.catalogue.status import action_of, may_become
 from write_api.catalogue.store import CatalogueStore
 from write_api.seat_blocks import MakeSeats, SeatBlock
 
@@ -34,18 +36,19 @@ class Outcome:
 class CatalogueService:
     """Creates and updates events. Lock order: event, venues by name, artists by name."""
 
-    def __init__(self, pool: Pool, store: CatalogueStore, make_seats: MakeSeats) -> None:
+    def __init__(self, pool: Pool, store: CatalogueStore, audit_log: AuditLog, make_seats: MakeSeats) -> None:
         self._pool = pool
         self._store = store
+        self._audit_log = audit_log
         self._make_seats = make_seats
 
-    async def create(self, host_id: int, body: EventCreate) -> tuple[Event, bool]:
+    async def create(self, host: Identity, body: EventCreate) -> tuple[Event, bool]:
         """Makes the event with its seats; tells whether it is new. Raises psycopg.Error."""
         async with self._pool.connection() as connection, connection.transaction():
-            [outcome] = await self._create(connection, host_id, [draft_of(body)])
+            [outcome] = await self._create(connection, host, [draft_of(body)])
             return await self._event(connection, outcome.event_id), outcome.status == "created"
 
-    async def create_bulk(self, host_id: int, body: EventBulk) -> list[BulkResult]:
+    async def create_bulk(self, host: Identity, body: EventBulk) -> list[BulkResult]:
         """Makes many events, each for itself. Raises Problem INVALID_REQUEST with too many seats in all.
 
         One transaction for all that are valid: a tenth of the cost of one for each. Only where that fails for
@@ -69,24 +72,24 @@ class CatalogueService:
                 f"The events have {seats} seats in all; at most {MAX_SEATS_PER_BULK} are taken at once.",
             )
         try:
-            results.update(await self._create_together(host_id, drafts))
+            results.update(await self._create_together(host, drafts))
         except _ONE_EVENTS_FAULT:
             for index, draft in drafts.items():
-                results[index] = await self._create_alone(host_id, index, draft)
+                results[index] = await self._create_alone(host, index, draft)
         return [results[index] for index in sorted(results)]
 
-    async def update(self, host_id: int, event_id: int, body: EventUpdate) -> Event:
+    async def update(self, host: Identity, event_id: int, body: EventUpdate) -> Event:
         """Changes an event of the host's own.
 
         Raises Problem NOT_FOUND, FORBIDDEN, CONFLICT, INVALID_REQUEST.
         """
         async with self._pool.connection() as connection, connection.transaction():
             row = await self._store.lock_event(connection, event_id)
-            before = _own_event(row, host_id, event_id)
+            before = _own_event(row, host.person_id, event_id)
             columns = _merged(before, body)
             place = place_of(body.location, body.venue, columns["time_zone"])
             if place is not None:
-                venues = await self._store.venue_ids(connection, host_id, [place])
+                venues = await self._store.venue_ids(connection, host.person_id, [place])
                 columns["venue_id"] = venues[place]
             document = await self._store.document(connection, event_id)
             artists_change = body.artists is not None and document and body.artists != document["artists"]
@@ -98,6 +101,7 @@ class CatalogueService:
                 )
             if artists_change or any(columns[name] != before[name] for name in columns):
                 await self._store.update_event(connection, event_id, columns)
+                await self._record_change(connection, host, event_id, before, columns)
             return await self._event(connection, event_id)
 
     async def page(self, event_id: int, *, viewer_id: int | None) -> Event:
@@ -108,27 +112,27 @@ class CatalogueService:
             raise Problem(problems.NOT_FOUND, "There is no such event.")
         return event_from_row(row)
 
-    async def _create_together(self, host_id: int, drafts: dict[int, EventDraft]) -> dict[int, BulkResult]:
+    async def _create_together(self, host: Identity, drafts: dict[int, EventDraft]) -> dict[int, BulkResult]:
         async with self._pool.connection() as connection, connection.transaction():
-            outcomes = await self._create(connection, host_id, list(drafts.values()))
+            outcomes = await self._create(connection, host, list(drafts.values()))
         return {
             index: BulkResult(index=index, status=outcome.status, id=outcome.event_id, problem=None)
             for index, outcome in zip(drafts, outcomes, strict=True)
         }
 
-    async def _create_alone(self, host_id: int, index: int, draft: EventDraft) -> BulkResult:
+    async def _create_alone(self, host: Identity, index: int, draft: EventDraft) -> BulkResult:
         try:
-            return (await self._create_together(host_id, {index: draft}))[index]
+            return (await self._create_together(host, {index: draft}))[index]
         except _ONE_EVENTS_FAULT:
             return _refused(index, Problem(problems.INVALID_REQUEST, "The database refuses this event."))
 
     async def _create(
-        self, connection: Connection, host_id: int, drafts: Sequence[EventDraft]
+        self, connection: Connection, host: Identity, drafts: Sequence[EventDraft]
     ) -> list[Outcome]:
         """Makes the drafts' events with all that belongs to them, within the caller's transaction."""
         await self._store.allow_long_statements(connection)
         venues = await self._store.venue_ids(
-            connection, host_id, [draft.place for draft in drafts if draft.place is not None]
+            connection, host.person_id, [draft.place for draft in drafts if draft.place is not None]
         )
         artists = await self._store.artist_ids(
             connection, [name for draft in drafts for name in draft.artists]
@@ -138,7 +142,7 @@ class CatalogueService:
         rows = [
             {
                 **drafts[index].columns,
-                "host_id": host_id,
+                "host_id": host.person_id,
                 "venue_id": None if (place := drafts[index].place) is None else venues[place],
             }
             for index in order
@@ -151,15 +155,44 @@ class CatalogueService:
             connection, {event_id: [artists[name] for name in draft.artists] for event_id, draft in created}
         )
         await self._make_seats(connection, await self._insert_ticket_types(connection, created))
+        await self._record_creation(connection, host, created)
         if len(created) == len(drafts):
             return [Outcome(event_id, "created") for event_id, _ in created]
-        known = await self._store.imported(connection, host_id, drafts)
+        known = await self._store.imported(connection, host.person_id, drafts)
         return [
             Outcome(event_id, "created")
             if (event_id := ids[index]) is not None
             else Outcome(known[draft.import_reference or ""], "existing")
             for index, draft in enumerate(drafts)
         ]
+
+    async def _record_creation(
+        self, connection: Connection, host: Identity, created: Sequence[tuple[int, EventDraft]]
+    ) -> None:
+        events_by_status: dict[str, list[str]] = {}
+        for event_id, draft in created:
+            events_by_status.setdefault(draft.columns["status"], []).append(f"event:{event_id}")
+        for status, events in events_by_status.items():
+            await self._audit_log.record_each(
+                connection,
+                actor=actor_of(host),
+                action="event-created",
+                subjects=events,
+                details={"status": status},
+            )
+
+    async def _record_change(
+        self, connection: Connection, host: Identity, event_id: int, before: Row, after: dict[str, Any]
+    ) -> None:
+        """The names of what changed; without any, it is the artists."""
+        changed = sorted(name for name in after if after[name] != before[name]) or ["artists"]
+        await self._audit_log.record(
+            connection,
+            actor=actor_of(host),
+            action=action_of(before["status"], after["status"]),
+            subject=f"event:{event_id}",
+            details={"changed": changed},
+        )
 
     async def _insert_ticket_types(
         self, connection: Connection, created: Sequence[tuple[int, EventDraft]]

@@ -16,3 +16,12 @@ _FOLLOWING: dict[EventStatus, frozenset[EventStatus]] = {
 def may_become(status: EventStatus, wanted: EventStatus) -> bool:
     """Whether an event of this status may be given the wanted one; to stay as it is is always fine."""
     return wanted in _FOLLOWING[status]
+
+
+def action_of(status: EventStatus, wanted: EventStatus) -> str:
+    """What the audit log calls a change of an event that leads from one status to another, or keeps it."""
+    if status == wanted:
+        return "event-changed"
+    return {"active": "event-published", "inactive": "event-withdrawn", "cancelled": "event-cancelled"}[
+        wanted
+    ]

@@ -9,7 +9,8 @@ from contracts import problems
 from contracts.token_claims import Identity, access_token_claims
 from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
-from write_api.known_people import CheckPassword, FindPerson, KnownPerson
+from write_api.audit_log import NOBODY, Actor, AuditLog, actor_of
+from write_api.known_people import CheckPassword, CredentialsWrongError, FindPerson, KnownPerson
 from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshToken, RefreshTokenRefusedError, RefreshTokens
 from write_api.sessions.schemas import Login, Refresh, Session, SessionList, Tokens
@@ -26,6 +27,7 @@ class SessionService:
         self,
         pool: Pool,
         store: SessionStore,
+        audit_log: AuditLog,
         *,
         check_password: CheckPassword,
         find_person: FindPerson,
@@ -37,6 +39,7 @@ class SessionService:
     ) -> None:
         self._pool = pool
         self._store = store
+        self._audit_log = audit_log
         self._check_password = check_password
         self._find_person = find_person
         self._sign = sign
@@ -51,6 +54,12 @@ class SessionService:
         async with self._pool.connection() as connection, connection.transaction():
             await self._store.lock_person(connection, person.person_id)
             session = await self._store.insert_session(connection, person_id=person.person_id, client=client)
+            await self._audit_log.record(
+                connection,
+                actor=Actor("person", person.person_id),
+                action="logged-in",
+                subject=f"session:{session.id}",
+            )
             return await self._tokens(connection, person, session)
 
     async def _check_within_limits(self, body: Login, address: str) -> KnownPerson:
@@ -59,12 +68,25 @@ class SessionService:
         await self._login_limits.count_guess(**guess)
         try:
             person = await self._check_password(body.email, body.password)
-        except Problem as problem:
-            if problem.kind is not problems.CREDENTIALS_WRONG:
-                await self._login_limits.forget_guess(**guess)
+        except CredentialsWrongError as error:
+            await self._record_refused_login(error.person_id)
+            raise
+        except Problem:
+            await self._login_limits.forget_guess(**guess)
             raise
         await self._login_limits.forget_guess(**guess)
         return person
+
+    async def _record_refused_login(self, person_id: int | None) -> None:
+        """The same work whether there is such a person or not."""
+        async with self._pool.connection() as connection:
+            await self._audit_log.record(
+                connection,
+                actor=NOBODY,
+                action="logged-in",
+                subject=f"person:{person_id or 'unknown'}",
+                outcome="refused",
+            )
 
     async def refresh(self, body: Refresh) -> Tokens:
         """The next tokens of a session. Raises Problem SESSION_ENDED.
@@ -99,21 +121,35 @@ class SessionService:
             if token.sequence == session.refresh_sequence - 1 and session.is_just_refreshed:
                 return await self._tokens(connection, person, _as_it_is(session))
             await self._store.end(connection, session_id=session.id, person_id=person_id, reason="reused")
+            await self._audit_log.record(
+                connection,
+                actor=NOBODY,
+                action="refresh-token-reused",
+                subject=f"session:{session.id}",
+                outcome="refused",
+                details={"person_id": person_id},
+            )
             return None
 
     async def log_out(self, identity: Identity) -> None:
         """Ends the session of the token; what has ended already is fine."""
-        await self._end(identity.person_id, identity.session_id, reason="logged_out")
+        await self._end(identity, identity.session_id, reason="logged_out")
 
     async def log_out_everywhere(self, identity: Identity) -> None:
         """Ends all sessions of the person, this one too, and all their tokens."""
         async with self._pool.connection() as connection, connection.transaction():
             await self._store.lock_person(connection, identity.person_id)
             await self._store.end_all(connection, person_id=identity.person_id, reason="logged_out")
+            await self._audit_log.record(
+                connection,
+                actor=actor_of(identity),
+                action="logged-out-everywhere",
+                subject=f"person:{identity.person_id}",
+            )
 
     async def end_session(self, identity: Identity, session_id: int) -> None:
         """Ends one session of the person. Raises Problem NOT_FOUND, also where it is another person's."""
-        if not await self._end(identity.person_id, session_id, reason="revoked"):
+        if not await self._end(identity, session_id, reason="revoked"):
             raise Problem(problems.NOT_FOUND, f"You have no session {session_id}.")
 
     async def list_own(self, identity: Identity) -> SessionList:
@@ -124,15 +160,20 @@ class SessionService:
             sessions=[Session(**row, is_this_one=row["id"] == identity.session_id) for row in rows]
         )
 
-    async def _end(self, person_id: int, session_id: int, *, reason: EndReason) -> bool:
+    async def _end(self, identity: Identity, session_id: int, *, reason: EndReason) -> bool:
         async with self._pool.connection() as connection, connection.transaction():
-            await self._store.lock_person(connection, person_id)
-            return await self._store.end(
-                connection,
-                session_id=session_id,
-                person_id=person_id,
-                reason=reason,
+            await self._store.lock_person(connection, identity.person_id)
+            has_ended = await self._store.end(
+                connection, session_id=session_id, person_id=identity.person_id, reason=reason
             )
+            if has_ended:
+                await self._audit_log.record(
+                    connection,
+                    actor=actor_of(identity),
+                    action="logged-out" if reason == "logged_out" else "session-ended",
+                    subject=f"session:{session_id}",
+                )
+            return has_ended
 
     async def _tokens(self, connection: Connection, person: KnownPerson, session: LiveSession) -> Tokens:
         issued_at: datetime = await self._store.issue_time(connection, person.person_id)

@@ -12,6 +12,7 @@ from typing import Any
 
 from contracts.token_claims import ACCESS_TOKEN_SECONDS
 from service_kit.database import DATABASE_ERRORS, Connection, Pool
+from write_api.audit_log import SYSTEM, Actor, AuditLog
 from write_api.signing_keys.sealed_key import ALGORITHM, SealedKeyError, SigningKey, new_signing_key, unseal
 from write_api.signing_keys.store import KeyAge, SigningKeyStore
 
@@ -49,7 +50,9 @@ async def rotate_keys(
     connection: Connection,
     store: SigningKeyStore,
     sealing_key: bytes,
+    audit_log: AuditLog,
     *,
+    actor: Actor,
     compromised: str | None = None,
     published_seconds: float = PUBLISHED_SECONDS,
 ) -> list[KeyAge]:
@@ -64,15 +67,21 @@ async def rotate_keys(
         if compromised is not None:
             if not await store.delete(connection, compromised):
                 raise UnknownKeyError(f"There is no signing key {compromised}.")
+            await audit_log.record(
+                connection, actor=actor, action="signing-key-removed", subject=f"signing-key:{compromised}"
+            )
             return await complete_keys(connection, store, sealing_key)
-        waited_seconds = next(age.known_seconds for age in ages if age.state == "next")
-        if waited_seconds < published_seconds:
-            missing_seconds = published_seconds - waited_seconds
+        waiting = next(age for age in ages if age.state == "next")
+        if waiting.known_seconds < published_seconds:
+            missing_seconds = published_seconds - waiting.known_seconds
             raise TooSoonError(
-                f"The next key was published {waited_seconds:.0f} s ago; some region may not know it yet."
-                f" Try again in {missing_seconds:.0f} s."
+                f"The next key was published {waiting.known_seconds:.0f} s ago;"
+                f" some region may not know it yet. Try again in {missing_seconds:.0f} s."
             )
         await store.promote_next(connection)
+        await audit_log.record(
+            connection, actor=actor, action="signing-key-rotated", subject=f"signing-key:{waiting.key_id}"
+        )
         return await complete_keys(connection, store, sealing_key)
 
 
@@ -84,12 +93,14 @@ class KeyRing:
         pool: Pool,
         store: SigningKeyStore,
         sealing_key: bytes,
+        audit_log: AuditLog,
         *,
         rotation_seconds: float = ROTATION_SECONDS,
     ) -> None:
         self._pool = pool
         self._store = store
         self._sealing_key = sealing_key
+        self._audit_log = audit_log
         self._rotation_seconds = rotation_seconds
         self._current: SigningKey | None = None
 
@@ -137,7 +148,7 @@ class KeyRing:
 
     async def _rotate(self, connection: Connection) -> None:
         try:
-            await rotate_keys(connection, self._store, self._sealing_key)
+            await rotate_keys(connection, self._store, self._sealing_key, self._audit_log, actor=SYSTEM)
         except TooSoonError:
             return
         _LOG.info("the signing key was rotated")

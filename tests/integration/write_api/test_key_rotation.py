@@ -21,6 +21,7 @@ from tests.integration.write_api.application import (
     running_application,
 )
 from tests.people import PASSWORD
+from write_api.audit_log import OPERATOR, AuditLog
 from write_api.signing_keys.sealed_key import SealedKeyError
 from write_api.signing_keys.service import (
     KEPT_SECONDS,
@@ -33,6 +34,7 @@ from write_api.signing_keys.service import (
 from write_api.signing_keys.store import KeyAge, SigningKeyStore
 
 STORE = SigningKeyStore()
+AUDIT_LOG = AuditLog("eu")
 SECRET = b"tests' own key, 32 bytes of it.."
 PUBLISHED_SECONDS = 1.0
 
@@ -52,7 +54,9 @@ async def rotated(connection: Connection) -> list[KeyAge]:
 
     async def attempt() -> list[KeyAge]:
         try:
-            return await rotate_keys(connection, STORE, SECRET, published_seconds=PUBLISHED_SECONDS)
+            return await rotate_keys(
+                connection, STORE, SECRET, AUDIT_LOG, actor=OPERATOR, published_seconds=PUBLISHED_SECONDS
+            )
         except TooSoonError:
             return []
 
@@ -80,7 +84,7 @@ async def test_the_signing_key_survives_a_restart_and_is_stored_sealed(
 async def test_processes_that_start_at_once_agree_on_one_key(database: Database) -> None:
     pool = create_pool(database.url("frontrow_write"), application_name="test", max_size=8, max_waiting=8)
     async with pool:
-        rings = [KeyRing(pool, STORE, SECRET) for _ in range(8)]
+        rings = [KeyRing(pool, STORE, SECRET, AUDIT_LOG) for _ in range(8)]
         await asyncio.gather(*(ring.load() for ring in rings))
     assert len({ring.current.key_id for ring in rings if ring.current}) == 1
     assert database.rows("SELECT count(*) AS n FROM signing_keys") == [{"n": 2}]
@@ -134,7 +138,7 @@ async def status_of(client: httpx.AsyncClient) -> int:
 async def test_without_the_waiting_key_a_good_token_would_be_refused(database: Database, state: Path) -> None:
     """The negative control: a key that signs as soon as it is made is not known everywhere yet."""
     async with running_application(database, state) as application, operator(database) as connection:
-        ring = KeyRing(application.app.state.catalogue._pool, STORE, SECRET)
+        ring = KeyRing(application.app.state.catalogue._pool, STORE, SECRET, AUDIT_LOG)
         await ring.load()
         person = await application.sign_up()
         verifier = application.app.state.token_verifier
@@ -145,7 +149,7 @@ async def test_without_the_waiting_key_a_good_token_would_be_refused(database: D
         identity = verifier.verify(person.client.headers["Authorization"].removeprefix("Bearer "))
         issued_at = int(identity.issued_at.timestamp())
         for _ in range(2):  # the second key that signs was made a moment ago
-            await rotate_keys(connection, STORE, SECRET, published_seconds=0)
+            await rotate_keys(connection, STORE, SECRET, AUDIT_LOG, actor=OPERATOR, published_seconds=0)
         await ring.load()
         token = ring.sign(claims | {"iat": issued_at, "exp": issued_at + 300})
         client = application.client(Authorization=f"Bearer {token}")
@@ -162,7 +166,7 @@ async def test_a_next_key_that_is_too_new_does_not_sign(database: Database) -> N
         async with connection.transaction():
             before = await complete_keys(connection, STORE, SECRET)
         with pytest.raises(TooSoonError, match="Try again in"):
-            await rotate_keys(connection, STORE, SECRET)
+            await rotate_keys(connection, STORE, SECRET, AUDIT_LOG, actor=OPERATOR)
         after = await STORE.ages(connection)
     assert [(age.key_id, age.state) for age in after] == [(age.key_id, age.state) for age in before]
 
@@ -183,7 +187,7 @@ async def test_a_compromised_key_dies_with_its_tokens_and_no_other(
         await eventually("the process has noticed", is_signed_by_current)
         after = await application.sign_up()
         [compromised] = key_ids(ages, state_of_key)
-        now = await rotate_keys(connection, STORE, SECRET, compromised=compromised)
+        now = await rotate_keys(connection, STORE, SECRET, AUDIT_LOG, actor=OPERATOR, compromised=compromised)
         assert compromised not in {age.key_id for age in now}
         assert [len(key_ids(now, one)) for one in ("current", "next")] == [1, 1]
         expected = {
@@ -197,7 +201,7 @@ async def test_a_compromised_key_dies_with_its_tokens_and_no_other(
         newcomer = await eventually("logins go on", lambda: signed_up_and_known(application))
         assert await status_of(newcomer.client) == 200
         with pytest.raises(UnknownKeyError):
-            await rotate_keys(connection, STORE, SECRET, compromised=compromised)
+            await rotate_keys(connection, STORE, SECRET, AUDIT_LOG, actor=OPERATOR, compromised=compromised)
 
 
 async def signed_up_and_known(application: Application) -> Customer | None:
@@ -208,7 +212,7 @@ async def signed_up_and_known(application: Application) -> Customer | None:
 async def test_keys_rotate_by_themselves_and_dead_ones_are_removed(database: Database) -> None:
     pool = create_pool(database.url("frontrow_write"), application_name="test", max_size=2, max_waiting=8)
     async with pool:
-        ring = KeyRing(pool, STORE, SECRET, rotation_seconds=3600)
+        ring = KeyRing(pool, STORE, SECRET, AUDIT_LOG, rotation_seconds=3600)
         await ring.load()
         first = ring.current
         assert first is not None
