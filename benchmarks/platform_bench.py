@@ -24,9 +24,8 @@ from tests.people import People
 
 RESULTS = Path(__file__).with_name("results")
 BOOTS = 3
-SETTLE_SECONDS = (
-    60  # a start goes on costing after it is ready: what is compiled and merged then is no idling
-)
+# A start goes on costing after it is ready, by what is compiled and merged then.
+SETTLE_SECONDS = 60
 IDLE_SECONDS = 60
 WARM_UP_EVENTS = 100
 EVENTS = 300
