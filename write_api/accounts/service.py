@@ -4,9 +4,10 @@ from pydantic import SecretStr
 
 from contracts import problems
 from service_kit.database import Connection, Pool
+from service_kit.email_address import folded_email
 from service_kit.problem_responses import Problem
 from write_api.accounts.passwords import PasswordHashing, PasswordQueueFullError
-from write_api.accounts.schemas import Person, SignUp, folded_email
+from write_api.accounts.schemas import Person, SignUp
 from write_api.accounts.store import AccountStore
 from write_api.known_people import CredentialsWrongError, KnownPerson
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from write_api.accounts.schemas import SignUp, folded_email
+from service_kit.email_address import folded_email
+from write_api.accounts.schemas import SignUp
 from write_api.sessions.schemas import Login
 
 PASSWORD = "correct horse"
