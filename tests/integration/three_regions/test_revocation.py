@@ -1,0 +1,183 @@
+"""What is revoked at any gateway is refused in every region within two seconds; keys rotate unnoticed."""
+
+import asyncio
+import base64
+import functools
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from tests.conftest import Platform
+from tests.integration.three_regions.asking import (
+    Accepts,
+    assert_in_force_in_time,
+    places,
+    process_of_our_own,
+    seconds_until_refused,
+)
+from tests.integration.three_regions.load import repeated
+from tests.integration.three_regions.steps import REGIONS, gateway
+from tests.people import DEADLINE_SECONDS, PASSWORD, People, Person, wait_for
+from tests.soak import sized
+from write_api.signing_keys.service import rotate_keys
+from write_api.signing_keys.store import SigningKeyStore
+
+ROUNDS = sized(test=6, soak=100)
+KEY_ROUNDS = sized(test=2, soak=10)
+ROTATIONS = sized(test=2, soak=10)
+CONTROL_SECONDS = 5.0
+
+
+@pytest.fixture
+def judges(three: Platform, stack: ExitStack) -> dict[str, Accepts]:
+    return places(three, stack)
+
+
+def token_of(person: Person) -> str:
+    return str(person.client.headers["Authorization"]).removeprefix("Bearer ")
+
+
+def post(person: Person, path: str) -> None:
+    person.client.post(path).raise_for_status()
+
+
+def one_round(
+    people: People, revoke: Callable[[Person], object], judges: Mapping[str, Accepts]
+) -> dict[str, float]:
+    """Somebody new, who is known everywhere, and then revoked."""
+    person = people.sign_up("customer")
+    token = token_of(person)
+    for name, accepts in judges.items():
+        wait_for(f"{name} takes the token", lambda: accepts(token))  # noqa: B023
+    return seconds_until_refused(judges, token, lambda: revoke(person), give_up_seconds=DEADLINE_SECONDS)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("what", "path"), [("a session", "/api/v1/logout"), ("a person", "/api/v1/logout/everywhere")]
+)
+def test_a_revocation_through_any_gateway_is_in_force_in_every_region(
+    everywhere: dict[str, People], judges: dict[str, Accepts], what: str, path: str
+) -> None:
+    regions = itertools.cycle(REGIONS)
+
+    def measure() -> list[dict[str, float]]:
+        return [
+            one_round(everywhere[next(regions)], lambda person: post(person, path), judges)
+            for _ in range(ROUNDS)
+        ]
+
+    assert_in_force_in_time(what, measure)
+
+
+def remove_key(three: Platform, person: Person) -> None:
+    """What `frontrow auth rotate-keys --compromised` does, without the time that a command takes to end."""
+    key_id = jwt.get_unverified_header(token_of(person))["kid"]
+    secrets = json.loads((three.home / "secrets.json").read_text(encoding="utf-8"))
+    url = three.database_url("frontrow_write", "main")
+
+    async def remove() -> None:
+        connect = psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row)
+        async with await connect as connection:
+            sealing_key = base64.b64decode(secrets["key_sealing_key"])
+            await rotate_keys(connection, SigningKeyStore(), sealing_key, compromised=key_id)
+
+    asyncio.run(remove())
+
+
+@pytest.mark.timeout(1800)
+def test_a_compromised_key_is_in_force_in_every_region(
+    three: Platform, everywhere: dict[str, People], judges: dict[str, Accepts]
+) -> None:
+    def measure() -> list[dict[str, float]]:
+        remove = functools.partial(remove_key, three)
+        return [one_round(everywhere["us"], remove, judges) for _ in range(KEY_ROUNDS)]
+
+    assert_in_force_in_time("a key", measure)
+
+
+def test_without_polling_a_revoked_session_would_be_accepted(
+    three: Platform, everywhere: dict[str, People], tmp_path: Path, stack: ExitStack
+) -> None:
+    """The negative control: a process like the others, but that it asked its reader once, when it began."""
+    polls, stands = (
+        stack.enter_context(process_of_our_own(three, "us", tmp_path / name, polls=name == "polls"))
+        for name in ("polls", "stands")
+    )
+
+    def measure_one(judges: Mapping[str, Accepts], give_up_seconds: float) -> list[dict[str, float]]:
+        person = everywhere["eu"].sign_up("customer")
+        return [
+            seconds_until_refused(
+                judges, token_of(person), lambda: post(person, "/api/v1/logout"),
+                give_up_seconds=give_up_seconds,
+            )
+        ]  # fmt: skip
+
+    assert_in_force_in_time("a session", lambda: measure_one({"polls": polls}, DEADLINE_SECONDS))
+    with pytest.raises(AssertionError, match="accepted for good"):
+        assert_in_force_in_time("a session", lambda: measure_one({"stands": stands}, CONTROL_SECONDS))
+
+
+@pytest.mark.timeout(900)
+def test_keys_rotate_under_load_and_no_region_refuses_a_good_token(
+    three: Platform, everywhere: dict[str, People], stack: ExitStack
+) -> None:
+    before = key_ids(three)
+    load = [keep_asking(three, region, everywhere[region].sign_up("customer"), stack) for region in REGIONS]
+    with repeated(*itertools.chain.from_iterable(load)) as tallies:
+        for _ in range(ROTATIONS):
+            wait_for("the next key may sign", lambda: rotated(three))
+    for tally in tallies:
+        assert tally.succeeded() > ROTATIONS, tally
+        assert not tally.failed(), tally
+    assert len(key_ids(three) - before) == ROTATIONS
+
+
+def keep_asking(
+    three: Platform, region: str, person: Person, stack: ExitStack
+) -> list[tuple[str, Callable[[], httpx.Response]]]:
+    """Somebody who refreshes, and asks with the newest token and with the first, each at once."""
+    url = gateway(three, region)
+    refreshing, asking, staying = (
+        stack.enter_context(httpx.Client(base_url=url, timeout=DEADLINE_SECONDS)) for _ in range(3)
+    )
+    account = {"email": person.email, "password": PASSWORD}
+    newest = refreshing.post("/api/v1/login", json=account).raise_for_status().json()
+
+    def refresh() -> httpx.Response:
+        nonlocal newest
+        answer = refreshing.post("/api/v1/refresh", json={"refresh_token": newest["refresh_token"]})
+        if answer.is_success:
+            newest = answer.json()
+        return answer
+
+    def ask(client: httpx.Client, token: str, path: str) -> httpx.Response:
+        return client.get(path, headers={"Authorization": f"Bearer {token}"})
+
+    return [
+        (f"refreshes in {region}", refresh),
+        (f"newest in {region}", lambda: ask(asking, newest["access_token"], "/api/v1/bookings")),
+        (f"first in {region}", lambda: ask(staying, token_of(person), "/api/v1/sessions")),
+    ]
+
+
+def rotated(three: Platform) -> bool:
+    """Whether the next key signs from now on; refused as long as some region may not know it."""
+    time.sleep(0.5)
+    return three.command("auth", "rotate-keys", check=False).returncode == 0
+
+
+def key_ids(three: Platform) -> set[str]:
+    keys: list[dict[str, Any]] = json.loads(three.command("auth", "keys", "--json").stdout)["keys"]
+    return {key["key_id"] for key in keys}
