@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from contracts import problems
 from contracts.consistency_token import TokenSigner
+from mini_auth.guest_links import GuestLinkDesk, GuestLinkVerifier
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
@@ -47,6 +48,9 @@ from write_api.catalogue.service import CatalogueService
 from write_api.catalogue.store import CatalogueStore
 from write_api.consistency import AnswerConsistency
 from write_api.generations import Generations, QuorumMembers
+from write_api.guests import routes as guests_routes
+from write_api.guests.service import GuestService
+from write_api.guests.store import GuestStore
 from write_api.heartbeat import Heartbeat
 from write_api.other_mains import OtherMains
 from write_api.sessions import routes as sessions_routes
@@ -124,7 +128,7 @@ def create_app(
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)
     health = health_router(process=PROCESS, region=settings.region, readiness=parts.readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
-    for routes in (accounts_routes, sessions_routes, catalogue_routes, bookings_routes):
+    for routes in (accounts_routes, sessions_routes, guests_routes, catalogue_routes, bookings_routes):
         app.include_router(routes.router)
     require_declared_permissions(app)
     return app
@@ -194,6 +198,7 @@ class _Parts:
             app.state.token_verifier = TokenVerifier(
                 feed, issuer=self._settings.token_issuer, audience=self._settings.token_audience
             )
+            app.state.guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
             await stack.enter_async_context(running("standing", self.standing.run))
             # 4. The gate, then what writes by itself, or must watch while we may write: the quorum's members,
             # what other mains know, the heartbeat, and the sweep that frees the seats of expired holds.
@@ -258,6 +263,13 @@ class _Parts:
         stack.push_async_callback(rate_limiter.close)
         accounts = AccountService(self._requests_pool, AccountStore(), passwords)
         app.state.accounts = accounts
+        app.state.guests = GuestService(
+            self._requests_pool,
+            GuestStore(),
+            add_person=accounts.add_person_without_password,
+            links=GuestLinkDesk(key_bytes(self._settings.link_key)),
+            limiter=rate_limiter,
+        )
         app.state.sessions = SessionService(
             self._requests_pool,
             SessionStore(),

@@ -59,6 +59,7 @@ def virtual_host() -> Json:
             _read(_below("/api/v1/sessions", "GET", "HEAD"), "write_api"),
             _write(_below("/api/v1/sessions", "DELETE")),
             _write(_exact("/api/v1/accounts", "POST")),
+            _write(_exact("/api/v1/guests", "POST")),
             _bulk(_exact("/api/v1/events/bulk", "POST")),
             _write(_below("/api/v1/events", "POST", "PUT", "PATCH", "DELETE")),
             _read_or_pass_on(_below("/api/v1/bookings", "GET", "HEAD")),

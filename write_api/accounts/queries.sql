@@ -5,6 +5,12 @@ VALUES (%(email)s, %(email_folded)s, %(password_hash)s, %(display_name)s, %(role
 ON CONFLICT (email_folded) DO NOTHING
 RETURNING id, email, display_name, roles
 
+-- insert_person_without_password --
+-- Somebody who never logs in; no folded e-mail, so it is nobody's else, and the same may be given again.
+INSERT INTO people (email, display_name, roles)
+VALUES (%(email)s, %(display_name)s, ARRAY['customer'])
+RETURNING id
+
 -- select_credentials --
 -- What a login compares and then puts into the token.
 SELECT id, password_hash, roles FROM people WHERE email_folded = %(email_folded)s

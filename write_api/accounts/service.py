@@ -39,6 +39,10 @@ class AccountService:
             raise Problem(problems.EMAIL_TAKEN, "Log in instead, or use another e-mail.")
         return Person(**row)
 
+    async def add_person_without_password(self, connection: Connection, email: str, name: str) -> int:
+        """Makes somebody who can't log in, in the caller's transaction; answers the id."""
+        return await self._store.insert_person_without_password(connection, email=email, display_name=name)
+
     async def check_password(self, email: str, password: SecretStr) -> KnownPerson:
         """Who has this e-mail and password. Raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE.
 

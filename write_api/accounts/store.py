@@ -43,6 +43,17 @@ class AccountStore:
         }
         return await (await connection.execute(self._queries["insert_person"], parameters)).fetchone()
 
+    async def insert_person_without_password(
+        self, connection: Connection, *, email: str, display_name: str
+    ) -> int:
+        """A new person who can't log in; answers the id. The e-mail may be others' too."""
+        parameters = {"email": email, "display_name": display_name}
+        cursor = await connection.execute(self._queries["insert_person_without_password"], parameters)
+        row = await cursor.fetchone()
+        assert row is not None  # noqa: S101 - INSERT RETURNING without conflict clause
+        person_id: int = row["id"]
+        return person_id
+
     async def credentials(self, connection: Connection, *, email_folded: str) -> Credentials | None:
         """The credentials of the person with this folded e-mail, if there is one."""
         cursor = await connection.execute(self._queries["select_credentials"], {"email_folded": email_folded})

@@ -1,0 +1,1 @@
+"""People who book without an account, by a link that we sign."""

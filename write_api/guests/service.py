@@ -1,0 +1,58 @@
+"""What the guests decide: who becomes one, and what a guest is given."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from contracts import problems
+from mini_auth.guest_links import GuestLinkDesk
+from service_kit.database import Connection, Pool
+from service_kit.problem_responses import Problem
+from service_kit.rate_limits import Limit, RateLimiter
+from write_api.guests.schemas import Guest, GuestCreate
+from write_api.guests.store import GuestStore
+
+# Each is a row that stays, and a mail to whoever was named.
+BY_ADDRESS = Limit("guests-address", 60, 3600)
+
+AddPerson = Callable[[Connection, str, str], Awaitable[int]]
+"""Makes a person without a password of an e-mail and a name, in the caller's transaction; answers the id."""
+
+
+class GuestService:
+    """People who book without an account. The link is made once and stored nowhere."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: GuestStore,
+        *,
+        add_person: AddPerson,
+        links: GuestLinkDesk,
+        limiter: RateLimiter,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._add_person = add_person
+        self._links = links
+        self._limiter = limiter
+
+    async def register(self, body: GuestCreate, *, address: str) -> Guest:
+        """A new guest with a link. Raises Problem TOO_MANY_REQUESTS.
+
+        Whoever asks twice is two guests, with bookings of their own: nothing is told of who was here before.
+        """
+        await self._count(address)
+        async with self._pool.connection() as connection, connection.transaction():
+            person_id = await self._add_person(connection, body.email, body.name)
+            await self._store.insert_guest(connection, person_id=person_id, phone=body.phone)
+        link, expires_at = self._links.write(person_id, now=datetime.now(UTC))
+        return Guest(id=person_id, **body.model_dump(), link=link, link_expires_at=expires_at)
+
+    async def _count(self, address: str) -> None:
+        [taken] = await self._limiter.take((BY_ADDRESS, address))
+        if taken.retry_after_seconds:
+            raise Problem(
+                problems.TOO_MANY_REQUESTS,
+                f"Too many guests come from your address. Try again in {taken.retry_after_seconds} s.",
+                headers={"Retry-After": str(taken.retry_after_seconds)},
+            )
