@@ -35,6 +35,7 @@ METHOD_NOT_ALLOWED = ProblemType("method-not-allowed", 405, "This address does n
 REQUEST_TOO_SLOW = ProblemType("request-too-slow", 408, "The request did not arrive in time")
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with the present state")
 EMAIL_TAKEN = ProblemType("email-taken", 409, "There already is an account with this e-mail")
+ACCOUNT_NEEDED = ProblemType("account-needed", 409, "Others still count on this account")
 NOT_ENOUGH_SEATS = ProblemType("not-enough-seats", 409, "Fewer seats are left than were asked for")
 EVENT_NOT_BOOKABLE = ProblemType("event-not-bookable", 409, "This event can't be booked now")
 BOOKING_STATE = ProblemType("booking-state", 409, "The booking's state does not allow this")

@@ -53,6 +53,9 @@ from write_api.guests.service import GuestService
 from write_api.guests.store import GuestStore
 from write_api.heartbeat import Heartbeat
 from write_api.other_mains import OtherMains
+from write_api.personal_data import routes as personal_data_routes
+from write_api.personal_data.service import PersonalDataService
+from write_api.personal_data.store import PersonalDataStore
 from write_api.sessions import routes as sessions_routes
 from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshTokens
@@ -71,6 +74,16 @@ HIGHEST_GENERATION = "highest-generation-seen"
 
 REQUEST_CONNECTIONS = 16
 CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behind requests in a queue
+
+
+_FEATURES = (
+    accounts_routes,
+    sessions_routes,
+    guests_routes,
+    personal_data_routes,
+    catalogue_routes,
+    bookings_routes,
+)
 
 
 class WriteApi(FastAPI):
@@ -128,7 +141,7 @@ def create_app(
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)
     health = health_router(process=PROCESS, region=settings.region, readiness=parts.readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
-    for routes in (accounts_routes, sessions_routes, guests_routes, catalogue_routes, bookings_routes):
+    for routes in _FEATURES:
         app.include_router(routes.router)
     require_declared_permissions(app)
     return app
@@ -263,24 +276,36 @@ class _Parts:
         stack.push_async_callback(rate_limiter.close)
         accounts = AccountService(self._requests_pool, AccountStore(), passwords)
         app.state.accounts = accounts
-        app.state.guests = GuestService(
+        guests = GuestService(
             self._requests_pool,
             GuestStore(),
             add_person=accounts.add_person_without_password,
             links=GuestLinkDesk(key_bytes(self._settings.link_key)),
             limiter=rate_limiter,
         )
-        app.state.sessions = SessionService(
+        app.state.guests = guests
+        sessions = SessionService(
             self._requests_pool,
             SessionStore(),
             self._audit_log,
             check_password=accounts.check_password,
             find_person=accounts.find_person,
+            find_email=accounts.find_email,
             sign=self._key_ring.sign,
             refresh_tokens=RefreshTokens(self._settings.key_sealing_bytes),
             login_limits=LoginLimits(rate_limiter),
             issuer=self._settings.token_issuer,
             audience=self._settings.token_audience,
+        )
+        app.state.sessions = sessions
+        app.state.personal_data = PersonalDataService(
+            self._requests_pool,
+            PersonalDataStore(),
+            self._audit_log,
+            confirm_password=sessions.confirm_password,
+            # The sessions' lock comes before any row's.
+            erasures=(sessions.erase, accounts.erase, guests.erase),
+            limiter=rate_limiter,
         )
 
 

@@ -33,4 +33,7 @@ CheckPassword = Callable[[str, SecretStr], Awaitable[KnownPerson]]
 """Who has this e-mail and this password; raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE."""
 
 FindPerson = Callable[[Connection, int], Awaitable[KnownPerson | None]]
-"""Who has this id, as of now."""
+"""Who has this id and can log in, as of now."""
+
+FindEmail = Callable[[Connection, int], Awaitable[str | None]]
+"""By what the person with this id logs in; None where nobody can."""

@@ -93,6 +93,7 @@ def _token_check(mini_auth: Address) -> Json:
             {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/sessions"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/logout"}, "requires": required},
+            {"match": {"path_separated_prefix": "/api/v1/me"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/events", **writes}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1"}, "requires": optional},
         ],

@@ -58,6 +58,8 @@ def virtual_host() -> Json:
             _write(_below("/api/v1/logout", "POST")),
             _read(_below("/api/v1/sessions", "GET", "HEAD"), "write_api"),
             _write(_below("/api/v1/sessions", "DELETE")),
+            _read(_below("/api/v1/me", "GET", "HEAD"), "write_api"),
+            _write(_below("/api/v1/me", "DELETE")),
             _write(_exact("/api/v1/accounts", "POST")),
             _write(_exact("/api/v1/guests", "POST")),
             _bulk(_exact("/api/v1/events/bulk", "POST")),

@@ -16,5 +16,16 @@ RETURNING id
 SELECT id, password_hash, roles FROM people WHERE email_folded = %(email_folded)s
 
 -- select_known_person --
--- What a refreshed token says of a person, as of now.
-SELECT id, roles FROM people WHERE id = %(person_id)s
+-- What a token says of a person, as of now; nobody where no login is possible (any more).
+SELECT id, roles FROM people WHERE id = %(person_id)s AND password_hash IS NOT NULL
+
+-- select_email --
+-- By what a person logs in.
+SELECT email FROM people WHERE id = %(person_id)s AND password_hash IS NOT NULL
+
+-- erase_person --
+-- Everything that tells who it was. The e-mail is free for a new account.
+UPDATE people
+SET email = 'erased@erased.invalid', email_folded = NULL, password_hash = NULL, display_name = 'Erased',
+    erased_at = now()
+WHERE id = %(person_id)s AND erased_at IS NULL

@@ -61,8 +61,16 @@ class AccountService:
         return known.person
 
     async def find_person(self, connection: Connection, person_id: int) -> KnownPerson | None:
-        """Who has this id, with the roles of now."""
+        """Who has this id and can log in, with the roles of now."""
         return await self._store.known_person(connection, person_id=person_id)
+
+    async def find_email(self, connection: Connection, person_id: int) -> str | None:
+        """By what somebody logs in; None where nobody with this id can."""
+        return await self._store.email(connection, person_id=person_id)
+
+    async def erase(self, connection: Connection, person_id: int) -> None:
+        """Removes name, e-mail and password, in the caller's transaction; the id and the roles stay."""
+        await self._store.erase(connection, person_id=person_id)
 
 
 def _too_many_at_once() -> Problem:

@@ -60,6 +60,16 @@ class AccountStore:
         row = await cursor.fetchone()
         return None if row is None else Credentials(_known_person(row), row["password_hash"])
 
+    async def email(self, connection: Connection, *, person_id: int) -> str | None:
+        """By what a person logs in; None for guests, who were erased, and nobody."""
+        cursor = await connection.execute(self._queries["select_email"], {"person_id": person_id})
+        row = await cursor.fetchone()
+        return None if row is None else row["email"]
+
+    async def erase(self, connection: Connection, *, person_id: int) -> None:
+        """Removes everything that tells who a person is, for good."""
+        await connection.execute(self._queries["erase_person"], {"person_id": person_id})
+
     async def known_person(self, connection: Connection, *, person_id: int) -> KnownPerson | None:
         """The person with this id, if there is one."""
         cursor = await connection.execute(self._queries["select_known_person"], {"person_id": person_id})

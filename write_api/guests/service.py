@@ -48,6 +48,10 @@ class GuestService:
         link, expires_at = self._links.write(person_id, now=datetime.now(UTC))
         return Guest(id=person_id, **body.model_dump(), link=link, link_expires_at=expires_at)
 
+    async def erase(self, connection: Connection, person_id: int) -> None:
+        """Removes the phone number, in the caller's transaction."""
+        await self._store.delete_guest(connection, person_id=person_id)
+
     async def _count(self, address: str) -> None:
         [taken] = await self._limiter.take((BY_ADDRESS, address))
         if taken.retry_after_seconds:

@@ -17,3 +17,7 @@ class GuestStore:
         """Makes a person a guest."""
         parameters = {"person_id": person_id, "phone": phone}
         await connection.execute(self._queries["insert_guest"], parameters)
+
+    async def delete_guest(self, connection: Connection, *, person_id: int) -> None:
+        """Removes what a guest has told."""
+        await connection.execute(self._queries["delete_guest"], {"person_id": person_id})

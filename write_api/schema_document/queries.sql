@@ -2,7 +2,7 @@
 -- Our tables with their storage parameters; what migrations themselves record is left out.
 SELECT n.nspname || '.' || c.relname, coalesce(array_to_string(c.reloptions, ', '), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'read_side') AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migrations'
+WHERE n.nspname IN ('public', 'read_side', 'own_data') AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migrations'
 ORDER BY 1
 
 -- columns --
@@ -19,7 +19,7 @@ FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-WHERE n.nspname IN ('public', 'read_side') AND c.relkind IN ('r', 'p', 'v')
+WHERE n.nspname IN ('public', 'read_side', 'own_data') AND c.relkind IN ('r', 'p', 'v')
 ORDER BY 1, a.attnum
 
 -- constraints --
@@ -54,7 +54,7 @@ ORDER BY 1, 2
 -- The contract of everyone who only reads.
 SELECT n.nspname || '.' || c.relname, pg_get_viewdef(c.oid, true)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'read_side') AND c.relkind = 'v'
+WHERE n.nspname IN ('public', 'read_side', 'own_data') AND c.relkind = 'v'
 ORDER BY 1
 
 -- grants --
@@ -69,14 +69,14 @@ FROM (
     FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL aclexplode(c.relacl) acl
-    WHERE n.nspname IN ('public', 'read_side') AND acl.grantee <> c.relowner
+    WHERE n.nspname IN ('public', 'read_side', 'own_data') AND acl.grantee <> c.relowner
     UNION ALL
     SELECT pg_get_userbyid(acl.grantee), n.nspname || '.' || c.relname || '.' || a.attname, acl.privilege_type
     FROM pg_attribute a
     JOIN pg_class c ON c.oid = a.attrelid
     JOIN pg_namespace n ON n.oid = c.relnamespace
     CROSS JOIN LATERAL aclexplode(a.attacl) acl
-    WHERE n.nspname IN ('public', 'read_side') AND acl.grantee <> c.relowner
+    WHERE n.nspname IN ('public', 'read_side', 'own_data') AND acl.grantee <> c.relowner
 ) g
 GROUP BY 1, 2 ORDER BY 1, 2
 

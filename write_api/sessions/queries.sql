@@ -58,6 +58,10 @@ RETURNING id
 UPDATE sessions SET ended_at = clock_timestamp(), end_reason = %(reason)s
 WHERE person_id = %(person_id)s AND ended_at IS NULL
 
+-- forget_clients --
+-- What somebody's programs called themselves.
+UPDATE sessions SET client = '' WHERE person_id = %(person_id)s AND client <> ''
+
 -- revoke --
 -- Kills access tokens until the last of them has expired. A later revocation of the same counts instead.
 INSERT INTO revocations (kind, subject, expires_at)

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NoReturn
 
+from pydantic import SecretStr
+
 from contracts import problems
 from contracts.token_claims import Identity, access_token_claims
 from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
 from write_api.audit_log import NOBODY, Actor, AuditLog, actor_of
-from write_api.known_people import CheckPassword, CredentialsWrongError, FindPerson, KnownPerson
+from write_api.known_people import CheckPassword, CredentialsWrongError, FindEmail, FindPerson, KnownPerson
 from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshToken, RefreshTokenRefusedError, RefreshTokens
 from write_api.sessions.schemas import Login, Refresh, Session, SessionList, Tokens
@@ -31,6 +33,7 @@ class SessionService:
         *,
         check_password: CheckPassword,
         find_person: FindPerson,
+        find_email: FindEmail,
         sign: Sign,
         refresh_tokens: RefreshTokens,
         login_limits: LoginLimits,
@@ -42,6 +45,7 @@ class SessionService:
         self._audit_log = audit_log
         self._check_password = check_password
         self._find_person = find_person
+        self._find_email = find_email
         self._sign = sign
         self._refresh_tokens = refresh_tokens
         self._login_limits = login_limits
@@ -53,6 +57,8 @@ class SessionService:
         person = await self._check_within_limits(body, address)
         async with self._pool.connection() as connection, connection.transaction():
             await self._store.lock_person(connection, person.person_id)
+            if await self._find_person(connection, person.person_id) is None:  # erased a moment ago
+                raise CredentialsWrongError("Check both, or sign up.", person_id=person.person_id)
             session = await self._store.insert_session(connection, person_id=person.person_id, client=client)
             await self._audit_log.record(
                 connection,
@@ -61,6 +67,24 @@ class SessionService:
                 subject=f"session:{session.id}",
             )
             return await self._tokens(connection, person, session)
+
+    async def confirm_password(self, person_id: int, password: SecretStr, address: str) -> bool:
+        """Checks the password of somebody who is logged in, as strictly as a login does.
+
+        False where the person has none any more. Raises what log_in raises.
+        """
+        async with self._pool.connection() as connection:
+            email = await self._find_email(connection, person_id)
+        if email is None:
+            return False
+        person = await self._check_within_limits(Login(email=email, password=password), address)
+        return person.person_id == person_id
+
+    async def erase(self, connection: Connection, person_id: int) -> None:
+        """Ends all sessions and tokens of a person for good, in the caller's transaction."""
+        await self._store.lock_person(connection, person_id)
+        await self._store.end_all(connection, person_id=person_id, reason="revoked")
+        await self._store.forget_clients(connection, person_id=person_id)
 
     async def _check_within_limits(self, body: Login, address: str) -> KnownPerson:
         """Counted before the check, so that guesses sent all at once are counted too; a wrong one stays."""

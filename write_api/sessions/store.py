@@ -115,6 +115,10 @@ class SessionStore:
         await connection.execute(self._queries["end_sessions"], {"person_id": person_id, "reason": reason})
         await self._revoke(connection, "person", [str(person_id)])
 
+    async def forget_clients(self, connection: Connection, *, person_id: int) -> None:
+        """Removes what the programs of a person called themselves."""
+        await connection.execute(self._queries["forget_clients"], {"person_id": person_id})
+
     async def sessions(self, connection: Connection, person_id: int) -> list[Row]:
         """Where a person is logged in; at most MAX_SESSIONS."""
         cursor = await connection.execute(self._queries["select_sessions"], {"person_id": person_id})

@@ -71,7 +71,7 @@ async def ask(client: httpx.AsyncClient, scene: Scene, method: str, path: str) -
 
 def test_all_but_four_addresses_need_a_token() -> None:
     assert set(OPERATIONS) >= OPEN
-    assert len(GUARDED) == 10
+    assert len(GUARDED) == 12
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)

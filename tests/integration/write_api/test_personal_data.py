@@ -1,0 +1,242 @@
+"""What is kept about somebody is theirs to have and to erase, and the books stay whole."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts import problems
+from tests.integration.write_api.application import Application, Customer, Database, eventually
+from tests.people import PASSWORD, unique
+from write_api.personal_data.service import EXPORTS_BY_PERSON
+
+TABLES_OF_PEOPLE = """
+SELECT DISTINCT c.conrelid::regclass::text AS name FROM pg_constraint c
+WHERE c.contype = 'f' AND c.confrelid = 'people'::regclass
+"""
+SHOWN_TABLES = """
+SELECT DISTINCT table_schema || '.' || table_name AS name FROM information_schema.view_table_usage
+WHERE view_schema = 'own_data'
+"""
+TABLES = """
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+"""
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """Somebody with words in the database that are nobody else's."""
+
+    customer: Customer
+    email: str
+    name: str
+    program: str
+
+    @property
+    def words(self) -> list[str]:
+        return [self.email, self.name, self.program]
+
+    async def erase(self, password: str = PASSWORD) -> httpx.Response:
+        return await self.customer.client.request("DELETE", "/api/v1/me", json={"password": password})
+
+    async def export(self) -> dict[str, Any]:
+        answer = await self.customer.client.get("/api/v1/me/export")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Cache-Control"] == "no-store"
+        return dict(answer.json())
+
+
+async def somebody(application: Application, *roles: str) -> Somebody:
+    email, name, program = f"{unique('mail')}@example.com", unique("name"), unique("program")
+    account = {
+        "email": email,
+        "password": PASSWORD,
+        "display_name": name,
+        "roles": list(roles or ("customer",)),
+    }
+    made = (await application.anonymous.post("/api/v1/accounts", json=account)).raise_for_status().json()
+    login = await application.client(**{"User-Agent": program}).post(
+        "/api/v1/login", json={"email": email, "password": PASSWORD}
+    )
+    token = login.raise_for_status().json()["access_token"]
+    return Somebody(
+        Customer(made["id"], application.client(Authorization=f"Bearer {token}")), email, name, program
+    )
+
+
+def places_with(database: Database, words: list[str]) -> set[str]:
+    """Every table with a row in which one of the words is found, whatever the column and its type."""
+    return {
+        table["name"]
+        for table in database.rows(TABLES)
+        for word in words
+        if database.has(f"SELECT FROM {table['name']} r WHERE strpos(lower(r::text), lower(%s)) > 0", word)
+    }
+
+
+async def test_an_erased_person_is_found_nowhere_and_the_books_stay(application: Application) -> None:
+    database = application.database
+    host, person = await application.sign_up("host"), await somebody(application)
+    event = await host.created()
+    booking = await person.customer.booked(event["id"], 2)
+    await person.customer.confirm(booking["id"])
+    database.rows("UPDATE events SET starts_at = now() - interval '1 day' WHERE id = %s", event["id"])
+    books = "SELECT * FROM bookings WHERE id = %s"
+    before = database.rows(books, booking["id"])
+    entries = "SELECT * FROM audit_log WHERE actor_id = %s AND action <> 'person-erased' ORDER BY id"
+    told = database.rows(entries, person.customer.id)
+    assert told
+    assert places_with(database, person.words) == {"public.people", "public.sessions"}, "the control"
+    answer = await person.erase()
+    assert answer.status_code == 204, answer.text
+    assert places_with(database, person.words) == set()
+    assert database.rows(books, booking["id"]) == before
+    assert database.rows(entries, person.customer.id) == told
+    erased = "SELECT FROM audit_log WHERE action = 'person-erased' AND subject = %s AND outcome = 'done'"
+    assert database.has(erased, f"person:{person.customer.id}")
+
+
+async def test_the_search_through_the_database_finds_words_in_text_arrays_and_json(
+    application: Application,
+) -> None:
+    """The negative control of the test above: one forgotten place is found, whatever its type."""
+    word = unique("forgotten")
+    for column in ("text", "text[]", "jsonb"):
+        value = {"text": "%s", "text[]": "ARRAY[%s]", "jsonb": "jsonb_build_object('name', %s::text)"}[column]
+        application.database.rows(f"CREATE TABLE forgotten (place {column})")
+        try:
+            application.database.rows(f"INSERT INTO forgotten VALUES ({value})", f"x {word.upper()} y")
+            assert places_with(application.database, [word]) == {"public.forgotten"}
+        finally:
+            application.database.rows("DROP TABLE forgotten")
+
+
+async def is_refused(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/api/v1/bookings")).status_code == 401
+
+
+async def test_after_it_nobody_is_logged_in_or_can_log_in_and_the_email_is_free(
+    application: Application,
+) -> None:
+    person = await somebody(application)
+    again = {"email": person.email, "password": PASSWORD}
+    other = (await application.anonymous.post("/api/v1/login", json=again)).json()
+    assert (await person.erase()).status_code == 204
+    login = await application.anonymous.post("/api/v1/login", json=again)
+    assert (login.status_code, login.json()["type"]) == (401, problems.CREDENTIALS_WRONG.uri)
+    refresh = {"refresh_token": other["refresh_token"]}
+    assert (await application.anonymous.post("/api/v1/refresh", json=refresh)).status_code == 401
+    for token in (person.customer.client.headers["Authorization"], f"Bearer {other['access_token']}"):
+        client = application.client(Authorization=token)
+        await eventually("the token is dead", lambda: is_refused(client))  # noqa: B023
+    newcomer = (await application.anonymous.post("/api/v1/accounts", json=again)).raise_for_status().json()
+    assert newcomer["id"] != person.customer.id
+
+
+async def test_a_login_at_the_same_time_leaves_no_session_behind(application: Application) -> None:
+    """The password was right when it was checked, and the person gone when the session was made."""
+    for _ in range(3):
+        person = await somebody(application)
+        login = {"email": person.email, "password": PASSWORD}
+        answers = await asyncio.gather(
+            *(application.anonymous.post("/api/v1/login", json=login) for _ in range(6)),
+            person.erase(),
+            *(application.anonymous.post("/api/v1/login", json=login) for _ in range(6)),
+        )
+        assert {answer.status_code for answer in answers} <= {200, 204, 401}
+        live = "SELECT FROM sessions WHERE person_id = %s AND ended_at IS NULL"
+        assert not application.database.has(live, person.customer.id)
+
+
+async def test_erasing_twice_is_harmless(application: Application) -> None:
+    person = await somebody(application)
+    answers = await asyncio.gather(*(person.erase() for _ in range(3)))
+    assert {answer.status_code for answer in answers} <= {204, 401}
+    assert 204 in {answer.status_code for answer in answers}
+    erased = "SELECT count(*) AS n FROM audit_log WHERE action = 'person-erased' AND actor_id = %s"
+    assert application.database.rows(erased, person.customer.id)[0]["n"] >= 1
+    assert places_with(application.database, person.words) == set()
+
+
+async def test_a_wrong_password_erases_nothing(application: Application) -> None:
+    person = await somebody(application)
+    answer = await person.erase("wrong password")
+    assert (answer.status_code, answer.json()["type"]) == (401, problems.CREDENTIALS_WRONG.uri)
+    missing = await person.customer.client.request("DELETE", "/api/v1/me", json={})
+    assert missing.status_code == 422
+    assert (await person.export())["account"]["email"] == person.email
+
+
+async def test_guesses_of_the_password_are_counted_with_those_of_logins(application: Application) -> None:
+    person = await somebody(application)
+    client = application.client(
+        Authorization=person.customer.client.headers["Authorization"],
+        **{"x-envoy-external-address": "192.0.2.9"},
+    )
+    statuses = [
+        (await client.request("DELETE", "/api/v1/me", json={"password": "wrong password"})).status_code
+        for _ in range(21)
+    ]
+    assert statuses == [401] * 20 + [429]
+    assert (await person.export())["account"]["email"] == person.email
+
+
+@pytest.mark.parametrize("status", ["held", "confirmed"])
+async def test_bookings_of_events_to_come_stand_against_it(application: Application, status: str) -> None:
+    host, person = await application.sign_up("host"), await somebody(application)
+    event = await host.created()
+    booking = await person.customer.booked(event["id"])
+    if status == "confirmed":
+        await person.customer.confirm(booking["id"])
+    refused = await person.erase()
+    assert (refused.status_code, refused.json()["type"]) == (409, problems.ACCOUNT_NEEDED.uri)
+    assert (await person.export())["account"]["email"] == person.email, "nothing was done"
+    assert (await person.customer.cancel(booking["id"])).status_code == 200
+    assert (await person.erase()).status_code == 204
+
+
+async def test_active_events_to_come_stand_against_it(application: Application) -> None:
+    host = await somebody(application, "host")
+    event = await host.customer.created()
+    refused = await host.erase()
+    assert (refused.status_code, refused.json()["type"]) == (409, problems.ACCOUNT_NEEDED.uri)
+    assert (await host.customer.update(event["id"], status="inactive")).status_code == 200
+    assert (await host.erase()).status_code == 204
+
+
+async def test_an_export_holds_all_that_is_kept_and_nothing_of_others(application: Application) -> None:
+    host, other = await somebody(application, "customer", "host"), await somebody(application)
+    event = await host.customer.created()
+    booking = await host.customer.booked(event["id"])
+    await other.customer.booked(event["id"])
+    export = await host.export()
+    assert export["account"]["email"] == host.email
+    assert export["account"]["display_name"] == host.name
+    assert [session["client"] for session in export["sessions"]] == [host.program]
+    assert [one["id"] for one in export["bookings"]] == [booking["id"]]
+    assert [one["name"] for one in export["events"]] == [event["name"]]
+    assert {"logged-in", "event-created", "personal-data-exported"} <= {
+        entry["action"] for entry in export["audit_entries"]
+    }
+    text = str(export)
+    assert not [word for word in other.words if word in text]
+    assert "password_hash" not in text
+
+
+async def test_exports_are_limited(application: Application) -> None:
+    person = await somebody(application)
+    for _ in range(EXPORTS_BY_PERSON.count):
+        await person.export()
+    refused = await person.customer.client.get("/api/v1/me/export")
+    assert (refused.status_code, refused.json()["type"]) == (429, problems.TOO_MANY_REQUESTS.uri)
+
+
+async def test_each_table_that_tells_of_people_is_part_of_an_export(application: Application) -> None:
+    """A new table that refers to people needs a view in `own_data`, and with it a member of the export."""
+    tables = {f"public.{row['name']}" for row in application.database.rows(TABLES_OF_PEOPLE)}
+    assert {"public.sessions", "public.bookings"} <= tables
+    assert tables <= {row["name"] for row in application.database.rows(SHOWN_TABLES)}

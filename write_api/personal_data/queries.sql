@@ -1,0 +1,47 @@
+-- select_everything --
+-- All that is kept about a person, as of one moment; of each kind the newest, at most max_rows.
+SELECT
+    (SELECT to_jsonb(a) - 'person_id' FROM own_data.accounts a WHERE a.person_id = %(person_id)s) AS account,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.sessions WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS sessions,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.bookings WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS bookings,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.events WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS events,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.venues WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS venues,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT
+                id, at, action, subject, outcome, region,
+                CASE WHEN actor_id = %(person_id)s THEN client_address END AS client_address
+            FROM own_data.audit_entries
+            WHERE (actor_kind IN ('person', 'guest') AND actor_id = %(person_id)s)
+                OR subject = 'person:' || %(person_id)s::bigint
+            ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS audit_entries
+
+-- select_obstacles --
+-- What others count on: seats of events to come that the person has, and events to come that people can book.
+SELECT
+    (
+        SELECT count(*) FROM own_data.bookings
+        WHERE person_id = %(person_id)s AND status IN ('held', 'confirmed') AND event_starts_at > now()
+    ) AS bookings_to_come,
+    (
+        SELECT count(*) FROM own_data.events
+        WHERE person_id = %(person_id)s AND status = 'active' AND ends_at > now()
+    ) AS active_events

@@ -1,0 +1,46 @@
+"""HTTP addresses of personal data: one's own alone."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from contracts import problems
+from contracts.token_claims import Identity
+from mini_auth.permissions import SIGNED_IN
+from service_kit.client_address import client_address
+from service_kit.json_bodies import JsonRoute
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from write_api.personal_data.schemas import Erase, Export
+from write_api.personal_data.service import PersonalDataService
+
+router = APIRouter(prefix="/api/v1/me", tags=["personal data"], route_class=JsonRoute)
+
+
+def _service(request: Request) -> PersonalDataService:
+    service: PersonalDataService = request.app.state.personal_data
+    return service
+
+
+Service = Annotated[PersonalDataService, Depends(_service)]
+Person = Annotated[Identity, Depends(SIGNED_IN)]
+_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
+_ERASE = (
+    *_NO_TOKEN, problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, problems.ACCOUNT_NEEDED, *BODY_REQUEST
+)  # fmt: skip
+
+
+@router.get("/export", responses=refusals(*_NO_TOKEN, problems.TOO_MANY_REQUESTS, *ANY_REQUEST))
+async def export_personal_data(person: Person, service: Service, response: Response) -> Export:
+    """All that is kept about you, in one document."""
+    response.headers["Cache-Control"] = "no-store"
+    return await service.export(person)
+
+
+@router.delete("", status_code=204, responses=refusals(*_ERASE))
+async def erase_person(request: Request, body: Erase, person: Person, service: Service) -> None:
+    """Erase your account for good: name, e-mail, phone, password and sessions. Repeating it is harmless.
+
+    Bookings and amounts stay in the books, with a number in place of your name. Refused while you have
+    bookings of events to come, or host active ones.
+    """
+    await service.erase(person, body, address=client_address(request))

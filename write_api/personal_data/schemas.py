@@ -1,0 +1,28 @@
+"""The bodies of the requests and answers about personal data."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from service_kit.fields import Password, RequestBody
+
+Rows = list[dict[str, Any]]
+
+
+class Erase(RequestBody):
+    """The password once more: a token that somebody has found must not be enough."""
+
+    password: Annotated[Password, Field(max_length=128)]
+
+
+class Export(BaseModel):
+    """All that is kept about you. Of each kind the newest 10,000, newest first."""
+
+    exported_at: datetime
+    account: dict[str, Any]
+    sessions: Rows
+    bookings: Rows
+    events: Rows = Field(description="Those that you host.")
+    venues: Rows = Field(description="Those of your events.")
+    audit_entries: Rows = Field(description="What you did, and what was done to your account.")
