@@ -26,6 +26,7 @@ from service_kit.rate_limits import RateLimiter
 from service_kit.request_limits import BodyLimit
 from service_kit.request_origin import KnowRequestOrigin
 from service_kit.settings import key_bytes
+from write_api.account_links import AccountLinks
 from write_api.accounts import routes as accounts_routes
 from write_api.accounts.passwords import PasswordHashing, password_hasher
 from write_api.accounts.service import AccountService
@@ -52,6 +53,9 @@ from write_api.guests import routes as guests_routes
 from write_api.guests.service import GuestService
 from write_api.guests.store import GuestStore
 from write_api.heartbeat import Heartbeat
+from write_api.notifications.delivery import NotificationDelivery
+from write_api.notifications.letters import LetterWriter
+from write_api.notifications.store import NotificationStore
 from write_api.other_mains import OtherMains
 from write_api.personal_data import routes as personal_data_routes
 from write_api.personal_data.service import PersonalDataService
@@ -189,6 +193,20 @@ class _Parts:
         self.signer = TokenSigner(key_bytes(settings.consistency_key))
         self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
         self._expiry = HoldExpiry(self._control_pool, booking_store)
+        self._notifications = NotificationStore()
+        self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
+        self._account_store = AccountStore()
+        self._account_links = AccountLinks(key_bytes(settings.link_key))
+        self._delivery = NotificationDelivery(
+            self._delivery_pool,
+            self._notifications,
+            self.gate,
+            find_recipient=self._account_store.find_recipient,
+            writer=LetterWriter(
+                self._account_links, sender=settings.mail_sender, public_url=settings.public_url
+            ),
+            transport=settings.smtp_server,
+        )
         self._knows_key: Callable[[str], bool] = lambda _: False
 
     @asynccontextmanager
@@ -199,7 +217,7 @@ class _Parts:
         """
         async with AsyncExitStack() as stack:
             # 1. Connections to the main. Without it nothing can be served: fail the start after 30 s.
-            for pool in (self._requests_pool, self._control_pool):
+            for pool in (self._requests_pool, self._control_pool, self._delivery_pool):
                 await pool.open(wait=True, timeout=FIRST_CONNECTION_SECONDS)
                 stack.push_async_callback(pool.close)
             # 2. What a writer has: on the primary at once, on a standby when it is promoted.
@@ -214,7 +232,7 @@ class _Parts:
             app.state.guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
             await stack.enter_async_context(running("standing", self.standing.run))
             # 4. The gate, then what writes by itself, or must watch while we may write: the quorum's members,
-            # what other mains know, the heartbeat, and the sweep that frees the seats of expired holds.
+            # what other mains know, the heartbeat, the sweep that frees the seats of expired holds, mails.
             await stack.enter_async_context(running("answer-gate", self.gate.run))
             for name, work in self._work_of_the_writer().items():
                 await stack.enter_async_context(
@@ -234,6 +252,7 @@ class _Parts:
             "generation": self._heartbeat.generation,
             "highest_generation_seen": self.standing.highest_generation_seen,
             "fenced": state is WriterState.FENCED,
+            "mail": self._delivery.details,
         }
         key = self._key_ring.current
         return is_writer and key is not None and self._knows_key(key.key_id), details
@@ -246,6 +265,7 @@ class _Parts:
             "heartbeat": self._heartbeat.run,
             "signing-keys": self._key_ring.run,
             "hold-expiry": self._expiry.run,
+            "notifications": self._delivery.run,
         }
 
     async def _follow_keys(self, stack: AsyncExitStack) -> KnowledgeFeed:
@@ -274,7 +294,7 @@ class _Parts:
 
         rate_limiter = RateLimiter(self._settings.redis)
         stack.push_async_callback(rate_limiter.close)
-        accounts = AccountService(self._requests_pool, AccountStore(), passwords)
+        accounts = AccountService(self._requests_pool, self._account_store, passwords)
         app.state.accounts = accounts
         guests = GuestService(
             self._requests_pool,
@@ -303,8 +323,8 @@ class _Parts:
             PersonalDataStore(),
             self._audit_log,
             confirm_password=sessions.confirm_password,
-            # The sessions' lock comes before any row's.
-            erasures=(sessions.erase, accounts.erase, guests.erase),
+            # The sessions' lock comes before any row's; by the account's e-mail its mails are found.
+            erasures=(sessions.erase, self._notifications.erase, accounts.erase, guests.erase),
             limiter=rate_limiter,
         )
 

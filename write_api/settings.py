@@ -1,10 +1,12 @@
 """Settings of write_api, from environment variables with the prefix FRONTROW_."""
 
+import re
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service_kit.settings import ApiSettings, SecretKey, key_bytes
+from service_kit.smtp import SmtpServer
 
 
 class WriteApiSettings(ApiSettings):
@@ -35,6 +37,16 @@ class WriteApiSettings(ApiSettings):
     answer_wait_seconds: float = Field(
         default=5.0, gt=0, le=60, description="How long an answer waits to be confirmed before it is a 503."
     )
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        description="The mail server: smtp://host:port or smtps://user:password@host; without it mails wait.",
+    )
+    mail_sender: str = Field(
+        default="no-reply@frontrow.local", description="The address that mails come from."
+    )
+    public_url: str = Field(
+        default="https://frontrow.local", description="Where people find Frontrow; links in mails lead there."
+    )
     hold_seconds: int = Field(
         default=300, ge=1, le=3600, description="How long a booking holds its seats until it is confirmed."
     )
@@ -44,6 +56,32 @@ class WriteApiSettings(ApiSettings):
         if self.durability == "quorum" and self.quorum_required > len(set(self.quorum_members)):
             raise ValueError("durability quorum needs at least quorum_required names in quorum_members")
         return self
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_a_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            SmtpServer.parse(value.get_secret_value())
+        return value
+
+    @field_validator("mail_sender")
+    @classmethod
+    def _is_a_plain_address(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]+", value):
+            raise ValueError("must be a plain address, such as no-reply@example.com")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_web_address(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?", value):
+            raise ValueError("must be an address such as https://example.com")
+        return value
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """The mail server, if there is one."""
+        return None if self.smtp_url is None else SmtpServer.parse(self.smtp_url.get_secret_value())
 
     @property
     def key_sealing_bytes(self) -> bytes:

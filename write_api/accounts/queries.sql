@@ -29,3 +29,8 @@ UPDATE people
 SET email = 'erased@erased.invalid', email_folded = NULL, password_hash = NULL, display_name = 'Erased',
     erased_at = now()
 WHERE id = %(person_id)s AND erased_at IS NULL
+
+-- select_recipient --
+-- Where a mail goes, and for which password a link in it is good.
+SELECT id AS person_id, email, password_version FROM people
+WHERE (id = %(person_id)s::bigint OR email_folded = %(email_folded)s::text) AND erased_at IS NULL

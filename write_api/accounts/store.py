@@ -7,6 +7,7 @@ from typing import LiteralString
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 from write_api.known_people import KnownPerson
+from write_api.notices import Recipient, To, ToAccountOf, ToPerson
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,17 @@ class AccountStore:
         cursor = await connection.execute(self._queries["select_known_person"], {"person_id": person_id})
         row = await cursor.fetchone()
         return None if row is None else _known_person(row)
+
+    async def find_recipient(self, connection: Connection, to: To) -> Recipient | None:
+        """Whom a notification goes to, if there is somebody who has an e-mail."""
+        parameters: dict[str, object]
+        match to:
+            case ToPerson(person_id):
+                parameters = {"person_id": person_id, "email_folded": None}
+            case ToAccountOf(email_folded):
+                parameters = {"person_id": None, "email_folded": email_folded}
+        row = await (await connection.execute(self._queries["select_recipient"], parameters)).fetchone()
+        return None if row is None else Recipient(**row)
 
 
 def _known_person(row: Row) -> KnownPerson:

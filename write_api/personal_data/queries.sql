@@ -24,6 +24,12 @@ SELECT
     ) AS venues,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.notifications
+            WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS notifications,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT
                 id, at, action, subject, outcome, region,
                 CASE WHEN actor_id = %(person_id)s THEN client_address END AS client_address

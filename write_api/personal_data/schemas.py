@@ -25,4 +25,5 @@ class Export(BaseModel):
     bookings: Rows
     events: Rows = Field(description="Those that you host.")
     venues: Rows = Field(description="Those of your events.")
+    notifications: Rows = Field(description="What you were told by mail in the last month.")
     audit_entries: Rows = Field(description="What you did, and what was done to your account.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.inbox import InboxProcess, running_inbox
 from tests.integration.write_api.application import Application, Database, running_application
 from tests.scratch_postgresql import ScratchPostgresql, scratch_postgresql
 
@@ -22,6 +23,13 @@ async def application(
 ) -> AsyncIterator[Application]:
     """write_api as it is in production, but for cheap password hashes; shared by tests that need no other."""
     async with running_application(Database(postgresql), tmp_path_factory.mktemp("write_api")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def inbox() -> Iterator[InboxProcess]:
+    """A mail server that shows what it was given; none of its users stops it."""
+    with running_inbox() as running:
         yield running
 
 

@@ -49,6 +49,7 @@ async def test_the_first_start_opens_generation_1_and_a_second_start_none(
             assert (await ready(application))[1] == {
                 "writer": True, "state": "writer", "main": "primary", "durability": "local",
                 "generation": 1, "highest_generation_seen": 1, "fenced": False,
+                "mail": {"sends": False, "queued": 0, "oldest_queued_seconds": 0},
             }  # fmt: skip
     [generation] = database.rows(
         "SELECT generation, primary_region, timeline, members, "

@@ -40,6 +40,7 @@ async def test_it_stands_by_quietly_and_takes_over_when_its_main_is_promoted(
             assert await ready(application) == (503, {
                 "writer": False, "state": "standby", "main": "standby", "durability": "local",
                 "generation": None, "highest_generation_seen": None, "fenced": False,
+                "mail": {"sends": False, "queued": 0, "oldest_queued_seconds": 0},
             })  # fmt: skip
             for path in ("/api/v1/accounts", "/api/v1/login", "/api/v1/events"):
                 refused = await application.anonymous.post(path, json={})

@@ -1,0 +1,59 @@
+"""What features ask of the notifications, and what those ask of the accounts.
+
+The features never import each other; `app.py` hands these functions from one to the other.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from service_kit.database import Connection
+
+Template = Literal["confirm_email", "account_exists", "password_reset", "password_changed"]
+"""Which letter is written; see write_api/notifications/letters.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToPerson:
+    """Somebody by id."""
+
+    person_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToAccountOf:
+    """Whoever has an account with this folded e-mail when the mail is written; maybe nobody."""
+
+    email_folded: str
+
+
+To = ToPerson | ToAccountOf
+"""Whom a notification is for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Somebody with an account, as of now. Mails go to `email`, never to an address that a request names."""
+
+    person_id: int
+    email: str
+    password_version: int
+
+
+class Notify(Protocol):
+    """Queues a notification within the caller's transaction; it is sent once that is durable."""
+
+    async def __call__(
+        self,
+        connection: Connection,
+        template: Template,
+        to: To,
+        *,
+        merge_seconds: int = 0,
+    ) -> None:
+        """Raises psycopg.Error. One of this template and e-mail within `merge_seconds` counts for both."""
+        ...
+
+
+FindRecipient = Callable[[Connection, To], Awaitable[Recipient | None]]
+"""Who that is, if there is somebody."""
