@@ -27,6 +27,7 @@ class ProblemType:
 MALFORMED_REQUEST = ProblemType("malformed-request", 400, "The request could not be read")
 TOKEN_MISSING = ProblemType("token-missing", 401, "An access token is needed")
 TOKEN_INVALID = ProblemType("token-invalid", 401, "The access token is not valid")
+API_KEY_INVALID = ProblemType("api-key-invalid", 401, "The API key is not valid")
 CREDENTIALS_WRONG = ProblemType("credentials-wrong", 401, "E-mail or password is wrong")
 SESSION_ENDED = ProblemType("session-ended", 401, "The session has ended; log in again")
 FORBIDDEN = ProblemType("forbidden", 403, "This is not yours to do")

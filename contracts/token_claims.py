@@ -30,14 +30,19 @@ class ClaimsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: a person with roles, logged in by a session, by one access token. Times are UTC."""
+    """Who asks: a person with roles, by an access token of a session, or by an API key. Times are UTC.
+
+    `scopes` are what a key is limited to, and None with a token; a key has no session, and `token_id` is its
+    id.
+    """
 
     person_id: int
     roles: frozenset[str]
-    session_id: int
+    session_id: int | None
     token_id: str
     issued_at: datetime
     expires_at: datetime
+    scopes: frozenset[str] | None = None
 
 
 def access_token_claims(

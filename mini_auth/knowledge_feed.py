@@ -41,6 +41,7 @@ class _News:
     horizon: str
     key_rows: Sequence[Mapping[str, Any]]
     revocation_rows: Sequence[Mapping[str, Any]]
+    confirmed_at: float | None
 
 
 class KnowledgeFeed:
@@ -60,6 +61,7 @@ class KnowledgeFeed:
         self._horizon = _FROM_THE_BEGINNING
         self._read_whole_at = 0.0
         self._read_at: float | None = None
+        self._confirmed_at: float | None = None
         self._key_rows: Sequence[Mapping[str, Any]] = ()
         self._snapshot_is_current = False
         self._snapshot_failed = False
@@ -84,6 +86,14 @@ class KnowledgeFeed:
         After a start from the snapshot it is an upper bound: the snapshot is written on change alone.
         """
         return None if self._read_at is None else max(0, int((time.monotonic() - self._read_at) * 1000))
+
+    @property
+    def confirmed_age_ms(self) -> int | None:
+        """How long ago the heartbeat was confirmed that the reader last told of; None before any, here.
+
+        It tells of a reader that answers and hears nothing new any more. By the clock of this machine.
+        """
+        return None if self._confirmed_at is None else max(0, int((time.time() - self._confirmed_at) * 1000))
 
     def jwks(self) -> dict[str, Any]:
         """The present keys as a JSON Web Key Set (RFC 7517)."""
@@ -116,7 +126,7 @@ class KnowledgeFeed:
             async with asyncio.timeout(timeout_seconds):
                 news = await self._read_news()
             self._take(news.key_rows, news.revocation_rows, read_at=time.monotonic())
-            self._horizon = news.horizon
+            self._horizon, self._confirmed_at = news.horizon, news.confirmed_at
             await self._keep_snapshot()
         except Exception as error:  # noqa: BLE001 - the loop outlives any failure; age_ms tells
             self._failures += 1
@@ -139,7 +149,7 @@ class KnowledgeFeed:
         assert row is not None  # noqa: S101 - a SELECT without FROM has a row
         if is_whole:
             self._read_whole_at = now
-        return _News(row["horizon"], row["keys"], row["revocations"])
+        return _News(row["horizon"], row["keys"], row["revocations"], row["confirmed_at"])
 
     def _take(
         self,

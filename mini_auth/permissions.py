@@ -1,8 +1,9 @@
 """Who may use a route: each route of each application declares exactly one of these permissions.
 
 A permission is a FastAPI dependency. It answers who asks, or refuses with a problem; it reads
-`request.app.state.token_verifier`, which the application sets in its lifespan. `require_declared_permissions`
-ends the start of an application that has a route without one, so nothing is open by an oversight.
+`request.app.state.callers`, which the application sets in its lifespan. `require_declared_permissions` ends
+the start of an application that has a route without one, so nothing is open by an oversight. What that means
+for every route and every kind of caller is the table in docs/permissions.md, which is executed as a test.
 """
 
 from collections.abc import Collection, Iterator
@@ -11,19 +12,27 @@ from typing import Annotated
 from fastapi import FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from starlette.routing import BaseRoute
 
 from contracts import problems
+from contracts.api_keys import API_KEY_HEADER, Scope
 from contracts.token_claims import ROLES, Identity
-from mini_auth.verifier import KeysUnavailableError, TokenRefusedError, TokenVerifier
+from mini_auth.callers import Callers
 from service_kit.problem_responses import Problem
 
-# It puts the scheme into the OpenAPI document; the header itself is read below, more strictly.
-_DOCUMENTED_SCHEME = HTTPBearer(
+# They put the schemes into the OpenAPI document; the headers are read in callers.py, more strictly.
+_TOKEN_SCHEME = HTTPBearer(
     auto_error=False, bearerFormat="JWT", scheme_name="accessToken", description="From `POST /api/v1/login`."
 )
-_Documented = Annotated[HTTPAuthorizationCredentials | None, Security(_DOCUMENTED_SCHEME)]
+_KEY_SCHEME = APIKeyHeader(
+    name=API_KEY_HEADER,
+    auto_error=False,
+    scheme_name="apiKey",
+    description="From `POST /api/v1/api-keys`, with the scope that the address needs.",
+)
+_Token = Annotated[HTTPAuthorizationCredentials | None, Security(_TOKEN_SCHEME)]
+_Key = Annotated[str | None, Security(_KEY_SCHEME)]
 
 
 class UndeclaredRouteError(Exception):
@@ -31,54 +40,92 @@ class UndeclaredRouteError(Exception):
 
 
 class Permission:
-    """What a route declares. `name` is what documentation and the permission table call it."""
+    """What a route declares. `name` is what documentation and the permission table call it.
 
-    def __init__(self, name: str) -> None:
+    `roles`: it needs at least one of them, any will do if empty. `scope`: what an API key must be allowed;
+    None where no key is taken. `is_sensitive`: refused while the knowledge of revocations is too old, as
+    administration and payments are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        roles: Collection[str] = (),
+        scope: Scope | None = None,
+        is_sensitive: bool = False,
+    ) -> None:
         self.name = name
+        self.roles = frozenset(roles)
+        self.scope = scope
+        self.is_sensitive = is_sensitive
+        if not self.roles <= ROLES:
+            raise ValueError(f"there is no role {', '.join(sorted(self.roles - ROLES))}")
 
     def __repr__(self) -> str:
         return f"Permission({self.name})"
 
+    async def _allowed(self, request: Request) -> Identity | None:
+        """Who asks, if they may; None where nobody says who they are. Raises Problem FORBIDDEN and more."""
+        callers: Callers = request.app.state.callers
+        identity = await callers.identity(request.headers)
+        if identity is None:
+            return None
+        if identity.scopes is not None and (self.scope is None or self.scope not in identity.scopes):
+            wanted = f"a key with the scope {self.scope}" if self.scope else "an access token, and no key"
+            raise Problem(problems.FORBIDDEN, f"This needs {wanted}.")
+        if self.roles and not self.roles & identity.roles:
+            wanted = " or ".join(sorted(self.roles))
+            raise Problem(problems.FORBIDDEN, f"This needs an account with the role {wanted}.")
+        if self.is_sensitive:
+            callers.require_fresh_knowledge()
+        return identity
+
 
 class Public(Permission):
-    """Everybody, whatever they send as a token: it is not even read."""
+    """Everybody, whatever they send as a token or key: it is not even read."""
 
     async def __call__(self) -> None:
         """Lets everybody through."""
 
 
 class Anyone(Permission):
-    """Everybody; a token that is sent must be good."""
+    """Everybody; a token or key that is sent must be good, and the key have the scope."""
 
-    async def __call__(self, request: Request, _: _Documented = None) -> Identity | None:
-        """Who asks, or None. Raises Problem TOKEN_INVALID, or TEMPORARILY_UNAVAILABLE without any key."""
-        return _identity(request)
+    async def __call__(self, request: Request, _: _Token = None, __: _Key = None) -> Identity | None:
+        """Who asks, or None.
+
+        Raises Problem TOKEN_INVALID, API_KEY_INVALID, FORBIDDEN, and TEMPORARILY_UNAVAILABLE where neither
+        can be judged now.
+        """
+        return await self._allowed(request)
 
 
 class Person(Permission):
-    """Whoever brings a good token, with at least one of `roles` if they are given."""
+    """Whoever brings a good token, never a key, with at least one of `roles` if they are given."""
 
-    def __init__(self, name: str, *, roles: Collection[str] = ()) -> None:
-        super().__init__(name)
-        self.roles = frozenset(roles)
-        if not self.roles <= ROLES:
-            raise ValueError(f"there is no role {', '.join(sorted(self.roles - ROLES))}")
+    async def __call__(self, request: Request, _: _Token = None) -> Identity:
+        """Who asks. Raises Problem TOKEN_MISSING, and what Anyone raises."""
+        return _present(await self._allowed(request))
 
-    async def __call__(self, request: Request, _: _Documented = None) -> Identity:
-        """Who asks. Raises Problem TOKEN_MISSING, FORBIDDEN, and what Anyone raises."""
-        identity = _identity(request)
-        if identity is None:
-            raise Problem(problems.TOKEN_MISSING, "Log in, and send 'Authorization: Bearer <access_token>'.")
-        if self.roles and not self.roles & identity.roles:
-            wanted = " or ".join(sorted(self.roles))
-            raise Problem(problems.FORBIDDEN, f"This needs an account with the role {wanted}.")
-        return identity
+
+class PersonOrKey(Permission):
+    """Whoever brings a good token or a key with the scope; roles count for both, those of now for a key."""
+
+    async def __call__(self, request: Request, _: _Token = None, __: _Key = None) -> Identity:
+        """Who asks. Raises Problem TOKEN_MISSING, and what Anyone raises."""
+        return _present(await self._allowed(request))
 
 
 PUBLIC = Public("public")
 ANYONE = Anyone("anyone")
 SIGNED_IN = Person("signed-in")
-HOST_EVENTS = Person("host-events", roles={"host"})
+BROWSE_EVENTS = Anyone("browse-events", scope="events:read")
+HOST_EVENTS = PersonOrKey("host-events", roles={"host"}, scope="events:write")
+BOOK = PersonOrKey("book", scope="bookings:write")
+READ_BOOKINGS = PersonOrKey("read-bookings", scope="bookings:read")
+MANAGE_SESSIONS = Person("manage-sessions")
+MANAGE_API_KEYS = Person("manage-api-keys")
 
 
 def declared_permissions(app: FastAPI) -> Iterator[tuple[RouteContext, Permission]]:
@@ -119,22 +166,7 @@ def _permissions(dependant: Dependant) -> Iterator[Permission]:
         yield from _permissions(dependency)
 
 
-def _identity(request: Request) -> Identity | None:
-    headers = request.headers.getlist("authorization")
-    if not headers:
-        return None
-    scheme, _separator, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer" or not token:
-        raise _invalid("Send one Authorization header, as 'Bearer <access_token>'.")
-    verifier: TokenVerifier = request.app.state.token_verifier
-    try:
-        return verifier.verify(token)
-    except TokenRefusedError as error:
-        raise _invalid(str(error)) from None
-    except KeysUnavailableError:
-        raise Problem(problems.TEMPORARILY_UNAVAILABLE, "No key is known yet to check the token.") from None
-
-
-def _invalid(detail: str) -> Problem:
-    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}  # RFC 6750, section 3
-    return Problem(problems.TOKEN_INVALID, detail, headers=headers)
+def _present(identity: Identity | None) -> Identity:
+    if identity is None:
+        raise Problem(problems.TOKEN_MISSING, "Log in, and send 'Authorization: Bearer <access_token>'.")
+    return identity

@@ -9,6 +9,8 @@ from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from contracts.consistency_token import TokenSigner
+from mini_auth.api_keys import ApiKeys, reader_of_api_keys
+from mini_auth.callers import Callers
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
@@ -139,9 +141,8 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         feed = KnowledgeFeed(sources.pool, settings.state_directory)
         async with sources.connected(), feed as knowledge:
-            app.state.token_verifier = TokenVerifier(
-                knowledge, issuer=settings.token_issuer, audience=settings.token_audience
-            )
+            tokens = TokenVerifier(knowledge, issuer=settings.token_issuer, audience=settings.token_audience)
+            app.state.callers = Callers(tokens, ApiKeys(reader_of_api_keys(sources.pool)), knowledge)
             yield
 
     app = ReadApi(

@@ -4,12 +4,16 @@ from typing import Any, Final
 
 from contracts.consistency_token import CONSISTENCY_HEADER
 from contracts.problems import (
+    API_KEY_INVALID,
     BODY_TOO_LARGE,
+    FORBIDDEN,
     INVALID_REQUEST,
     MALFORMED_REQUEST,
     METHOD_NOT_ALLOWED,
     PROBLEM_MEDIA_TYPE,
     TEMPORARILY_UNAVAILABLE,
+    TOKEN_INVALID,
+    TOKEN_MISSING,
     UNSUPPORTED_MEDIA_TYPE,
     ProblemType,
 )
@@ -41,6 +45,10 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 
 # The gateway itself finds some requests malformed, such as control characters in a path.
 ANY_REQUEST = (TEMPORARILY_UNAVAILABLE, INVALID_REQUEST, METHOD_NOT_ALLOWED, MALFORMED_REQUEST)
+# What the permissions answer: where a token is needed, a token or a key, or neither.
+WITH_TOKEN = (TOKEN_MISSING, TOKEN_INVALID, FORBIDDEN)
+WITH_TOKEN_OR_KEY = (*WITH_TOKEN, API_KEY_INVALID)
+WITH_ANYTHING = (TOKEN_INVALID, API_KEY_INVALID, FORBIDDEN)
 BODY_REQUEST = (*ANY_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
 
 

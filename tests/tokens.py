@@ -13,6 +13,7 @@ from contracts.token_claims import ACCESS_TOKEN_TYPE, access_token_claims
 from mini_auth.knowledge import Knowledge
 from mini_auth.verification_key import VerificationKey
 from mini_auth.verifier import TokenVerifier
+from tests.api_keys import Shelf
 
 ISSUER = "https://frontrow.test"
 AUDIENCE = "frontrow-test"
@@ -51,6 +52,7 @@ class Known:
 
     knowledge: Knowledge = field(default_factory=Knowledge)
     age_ms: int | None = 0
+    confirmed_age_ms: int | None = 0
 
     @property
     def keys(self) -> Mapping[str, VerificationKey]:
@@ -89,6 +91,7 @@ class Desk:
     keys: Known
     clock: Clock
     verifier: TokenVerifier
+    api_keys: Shelf = field(default_factory=Shelf)
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         now = datetime.fromtimestamp(int(self.clock.now), UTC)

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 
 from contracts import problems
 from contracts.consistency_token import TokenSigner
+from mini_auth.api_keys import ApiKeys, reader_of_api_keys
+from mini_auth.callers import Callers
 from mini_auth.guest_links import GuestLinkDesk, GuestLinkVerifier
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
@@ -39,6 +41,10 @@ from write_api.answer_gate import (
     OnlyWhile,
     QuorumFlush,
 )
+from write_api.api_keys import routes as api_keys_routes
+from write_api.api_keys.service import ApiKeyService
+from write_api.api_keys.store import ApiKeyStore
+from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
 from write_api.bookings.expiry import HoldExpiry
@@ -83,6 +89,7 @@ CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behin
 _FEATURES = (
     accounts_routes,
     sessions_routes,
+    api_keys_routes,
     guests_routes,
     personal_data_routes,
     catalogue_routes,
@@ -207,6 +214,7 @@ class _Parts:
             ),
             transport=settings.smtp_server,
         )
+        self._api_key_uses = ApiKeyUses(self._control_pool, ApiKeyStore())
         self._knows_key: Callable[[str], bool] = lambda _: False
 
     @asynccontextmanager
@@ -223,13 +231,8 @@ class _Parts:
             # 2. What a writer has: on the primary at once, on a standby when it is promoted.
             self._prepare_features(app, stack)
             await self.standing.ask()
-            # 3. The keys that verify tokens, as this region's reader has them.
-            feed = await self._follow_keys(stack)
-            self._knows_key = lambda key_id: key_id in feed.keys
-            app.state.token_verifier = TokenVerifier(
-                feed, issuer=self._settings.token_issuer, audience=self._settings.token_audience
-            )
-            app.state.guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
+            # 3. What verifies tokens, API keys and guests' links, as this region's reader has it.
+            await self._verify_callers(app, stack)
             await stack.enter_async_context(running("standing", self.standing.run))
             # 4. The gate, then what writes by itself, or must watch while we may write: the quorum's members,
             # what other mains know, the heartbeat, the sweep that frees the seats of expired holds, mails.
@@ -266,20 +269,28 @@ class _Parts:
             "signing-keys": self._key_ring.run,
             "hold-expiry": self._expiry.run,
             "notifications": self._delivery.run,
+            "api-key-uses": self._api_key_uses.run,
         }
 
-    async def _follow_keys(self, stack: AsyncExitStack) -> KnowledgeFeed:
-        """The feed of keys. The reader may be away for a while: the feed says so, and serves what it has."""
+    async def _verify_callers(self, app: FastAPI, stack: AsyncExitStack) -> None:
+        """Who sends a request. The reader may be away for a while: the feed serves what it has."""
         pool = create_pool(
             self._settings.reader_database,
             application_name=f"frontrow-{PROCESS}-keys",
-            max_size=2,
+            max_size=4,  # the feed's, two of the lookups of API keys, and one to spare
             max_waiting=4,
             statement_timeout_seconds=2.0,
         )
         await pool.open()
         stack.push_async_callback(pool.close)
-        return await stack.enter_async_context(KnowledgeFeed(pool, self._settings.state_directory))
+        feed = await stack.enter_async_context(KnowledgeFeed(pool, self._settings.state_directory))
+        self._knows_key = lambda key_id: key_id in feed.keys
+        tokens = TokenVerifier(
+            feed, issuer=self._settings.token_issuer, audience=self._settings.token_audience
+        )
+        api_keys = ApiKeys(reader_of_api_keys(pool), on_use=self._api_key_uses.note)
+        app.state.callers = Callers(tokens, api_keys, feed)
+        app.state.guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
 
     def _prepare_features(self, app: FastAPI, stack: AsyncExitStack) -> None:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""
@@ -292,6 +303,7 @@ class _Parts:
             self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
         )
 
+        api_keys = app.state.api_keys = ApiKeyService(self._requests_pool, ApiKeyStore(), self._audit_log)
         rate_limiter = RateLimiter(self._settings.redis)
         stack.push_async_callback(rate_limiter.close)
         accounts = AccountService(self._requests_pool, self._account_store, passwords)
@@ -324,7 +336,13 @@ class _Parts:
             self._audit_log,
             confirm_password=sessions.confirm_password,
             # The sessions' lock comes before any row's; by the account's e-mail its mails are found.
-            erasures=(sessions.erase, self._notifications.erase, accounts.erase, guests.erase),
+            erasures=(
+                sessions.erase,
+                api_keys.erase,
+                self._notifications.erase,
+                accounts.erase,
+                guests.erase,
+            ),
             limiter=rate_limiter,
         )
 
@@ -354,6 +372,7 @@ async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
     """A good token of a person whom this database does not know, as after a restore: log in again."""
     assert isinstance(error, psycopg.errors.ForeignKeyViolation)  # noqa: S101 - registered for it alone
     if error.diag.constraint_name not in {
+        "api_keys_person_id_fkey",
         "bookings_person_id_fkey",
         "events_host_id_fkey",
         "venues_host_id_fkey",

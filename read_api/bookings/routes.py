@@ -7,16 +7,16 @@ from fastapi import APIRouter, Depends, Query, Request
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
-from mini_auth.permissions import SIGNED_IN
+from mini_auth.permissions import READ_BOOKINGS
 from read_api.bookings.service import BookingService
 from read_api.consistency import reader_has_caught_up
 from service_kit.fields import PathId
-from service_kit.openapi import ANY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 
 router = APIRouter(
     prefix="/api/v1/bookings",
     tags=["bookings"],
-    dependencies=[Depends(SIGNED_IN), Depends(reader_has_caught_up)],
+    dependencies=[Depends(READ_BOOKINGS), Depends(reader_has_caught_up)],
 )
 
 
@@ -26,8 +26,8 @@ def _service(request: Request) -> BookingService:
 
 
 Service = Annotated[BookingService, Depends(_service)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
-_REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, *ANY_REQUEST)
+Person = Annotated[Identity, Depends(READ_BOOKINGS)]
+_REFUSALS = (*WITH_TOKEN_OR_KEY, *ANY_REQUEST)
 
 
 @router.get("", responses=refusals(*_REFUSALS))

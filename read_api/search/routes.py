@@ -5,31 +5,30 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
-from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.permissions import ANYONE
+from mini_auth.permissions import BROWSE_EVENTS
 from read_api.consistency import index_has_caught_up
 from read_api.languages import accepted_languages
 from read_api.search.query import Search
 from read_api.search.schemas import ArtistQuery, Criteria, EventsQuery, SearchAnswer
 from read_api.search.service import SearchService
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_ANYTHING, refusals
 
 router = APIRouter(
     prefix="/api/v1",
     tags=["search"],
-    dependencies=[Depends(ANYONE), Depends(index_has_caught_up)],
+    dependencies=[Depends(BROWSE_EVENTS), Depends(index_has_caught_up)],
     route_class=JsonRoute,
 )
-Viewer = Annotated[Identity | None, Depends(ANYONE)]
+Viewer = Annotated[Identity | None, Depends(BROWSE_EVENTS)]
 AcceptLanguage = Annotated[
     str | None, Header(description="The languages whose word endings are seen through; English without any.")
 ]
-_REFUSALS = (problems.TOKEN_INVALID, *ANY_REQUEST)
+_REFUSALS = (*WITH_ANYTHING, *ANY_REQUEST)
 
 
-@router.post("/search/events", responses=refusals(problems.TOKEN_INVALID, *BODY_REQUEST))
+@router.post("/search/events", responses=refusals(*WITH_ANYTHING, *BODY_REQUEST))
 async def search_events(
     request: Request, criteria: Criteria, viewer: Viewer, accept_language: AcceptLanguage = None
 ) -> SearchAnswer:

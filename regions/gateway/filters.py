@@ -3,6 +3,7 @@
 from typing import Any
 
 from contracts import problems
+from contracts.api_keys import API_KEY_HEADER
 from contracts.consistency_token import NOT_CAUGHT_UP, PASSED_ON_HEADER
 from contracts.problems import ProblemType
 from contracts.token_claims import MAX_ACCESS_TOKEN_SECONDS
@@ -63,6 +64,7 @@ def _token_check(mini_auth: Address) -> Json:
     writes = {
         "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "POST|PUT|PATCH|DELETE"}}}]
     }
+    with_key = {"headers": [{"name": API_KEY_HEADER, "present_match": True}]}
     required = {"provider_name": _PROVIDER}
     optional = {"requires_any": {"requirements": [required, {"allow_missing": {}}]}}
     return {
@@ -90,10 +92,14 @@ def _token_check(mini_auth: Address) -> Json:
         "rules": [
             # Whoever refreshes may well send along the token that has expired.
             {"match": {"path": "/api/v1/refresh"}},
-            {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
+            # No key manages keys or sessions. Elsewhere an API key may stand in a token's place; only the
+            # applications can tell whether it is good, and they refuse it beside a token.
+            {"match": {"path_separated_prefix": "/api/v1/api-keys"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/sessions"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/logout"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/me"}, "requires": required},
+            {"match": {"path_separated_prefix": "/api/v1", **with_key}, "requires": optional},
+            {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/events", **writes}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1"}, "requires": optional},
         ],

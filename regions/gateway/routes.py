@@ -62,6 +62,8 @@ def virtual_host() -> Json:
             _write(_below("/api/v1/me", "DELETE")),
             _write(_exact("/api/v1/accounts", "POST")),
             _write(_exact("/api/v1/guests", "POST")),
+            _read(_below("/api/v1/api-keys", "GET", "HEAD"), "write_api"),
+            _write(_below("/api/v1/api-keys", "POST", "DELETE")),
             _bulk(_exact("/api/v1/events/bulk", "POST")),
             _write(_below("/api/v1/events", "POST", "PUT", "PATCH", "DELETE")),
             _read_or_pass_on(_below("/api/v1/bookings", "GET", "HEAD")),

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
-from mini_auth.permissions import SIGNED_IN
+from mini_auth.permissions import BOOK, READ_BOOKINGS
 from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 
@@ -27,13 +27,17 @@ def _service(request: Request) -> BookingService:
 
 
 Service = Annotated[BookingService, Depends(_service)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
+Person = Annotated[Identity, Depends(BOOK)]
+Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
-_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
-_ONE_BOOKING = (*_NO_TOKEN, problems.NOT_FOUND, *ANY_REQUEST)
+_ONE_BOOKING = (*WITH_TOKEN_OR_KEY, problems.NOT_FOUND, *ANY_REQUEST)
 _CREATE = (
-    *_NO_TOKEN, problems.NOT_FOUND, problems.EVENT_NOT_BOOKABLE, problems.NOT_ENOUGH_SEATS, *BODY_REQUEST
-)  # fmt: skip
+    problems.NOT_FOUND,
+    problems.EVENT_NOT_BOOKABLE,
+    problems.NOT_ENOUGH_SEATS,
+    *WITH_TOKEN_OR_KEY,
+    *BODY_REQUEST,
+)
 
 
 @router.post("", status_code=201, responses=refusals(*_CREATE))
@@ -44,7 +48,7 @@ async def create_booking(body: BookingCreate, person: Person, service: Service) 
 
 @router.get("", include_in_schema=False, dependencies=_FORWARDED)
 async def list_bookings(
-    person: Person,
+    person: Reader,
     service: Service,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     before: PathId | None = None,
@@ -54,7 +58,7 @@ async def list_bookings(
 
 
 @router.get("/{booking_id}", include_in_schema=False, dependencies=_FORWARDED)
-async def get_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+async def get_booking(booking_id: PathId, person: Reader, service: Service) -> Booking:
     """One booking of yours."""
     return await service.get(person.person_id, booking_id)
 

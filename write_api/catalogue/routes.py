@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from contracts import problems
 from contracts.event import Event
 from contracts.token_claims import Identity
-from mini_auth.permissions import ANYONE, HOST_EVENTS
+from mini_auth.permissions import BROWSE_EVENTS, HOST_EVENTS
 from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import BODY_REQUEST, refusals
+from service_kit.openapi import BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.catalogue.schemas import BulkAnswer, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.service import CatalogueService
 
@@ -29,10 +29,10 @@ def _service(request: Request) -> CatalogueService:
 
 
 Service = Annotated[CatalogueService, Depends(_service)]
-Viewer = Annotated[Identity | None, Depends(ANYONE)]
+Viewer = Annotated[Identity | None, Depends(BROWSE_EVENTS)]
 Host = Annotated[Identity, Depends(HOST_EVENTS)]
 _KNOWN_REFERENCE = {"model": Event, "description": "The event that has this `import_reference` already."}
-_REFUSALS = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, problems.FORBIDDEN, *BODY_REQUEST)
+_REFUSALS = (*WITH_TOKEN_OR_KEY, *BODY_REQUEST)
 
 
 @router.post("", status_code=201, responses={200: _KNOWN_REFERENCE, **refusals(*_REFUSALS)})

@@ -9,6 +9,11 @@ SELECT
     ) AS sessions,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.api_keys WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS api_keys,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT * FROM own_data.bookings WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
         ) r
     ) AS bookings,

@@ -22,6 +22,7 @@ class Export(BaseModel):
     exported_at: datetime
     account: dict[str, Any]
     sessions: Rows
+    api_keys: Rows
     bookings: Rows
     events: Rows = Field(description="Those that you host.")
     venues: Rows = Field(description="Those of your events.")

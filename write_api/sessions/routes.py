@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.permissions import PUBLIC, SIGNED_IN
+from mini_auth.permissions import MANAGE_SESSIONS, PUBLIC
 from service_kit.client_address import client_address
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN, refusals
 from write_api.sessions.schemas import MAX_CLIENT_LENGTH, Login, Refresh, SessionList, Tokens
 from write_api.sessions.service import SessionService
 
@@ -23,10 +23,9 @@ def _service(request: Request) -> SessionService:
 
 
 Service = Annotated[SessionService, Depends(_service)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
+Person = Annotated[Identity, Depends(MANAGE_SESSIONS)]
 UserAgent = Annotated[str, Header(include_in_schema=False)]
 _LOGIN = (problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, *BODY_REQUEST)
-_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
 
 
 @router.post("/login", dependencies=[Depends(PUBLIC)], responses=refusals(*_LOGIN))
@@ -47,19 +46,19 @@ async def refresh(body: Refresh, service: Service, response: Response) -> Tokens
     return await service.refresh(body)
 
 
-@router.post("/logout", status_code=204, responses=refusals(*_NO_TOKEN, *ANY_REQUEST))
+@router.post("/logout", status_code=204, responses=refusals(*WITH_TOKEN, *ANY_REQUEST))
 async def log_out(person: Person, service: Service) -> None:
     """Log out here: the session and its tokens end, in every region within two seconds."""
     await service.log_out(person)
 
 
-@router.post("/logout/everywhere", status_code=204, responses=refusals(*_NO_TOKEN, *ANY_REQUEST))
+@router.post("/logout/everywhere", status_code=204, responses=refusals(*WITH_TOKEN, *ANY_REQUEST))
 async def log_out_everywhere(person: Person, service: Service) -> None:
     """Log out wherever you are logged in."""
     await service.log_out_everywhere(person)
 
 
-@router.get("/sessions", responses=refusals(*_NO_TOKEN, *ANY_REQUEST))
+@router.get("/sessions", responses=refusals(*WITH_TOKEN, *ANY_REQUEST))
 async def list_sessions(person: Person, service: Service) -> SessionList:
     """Where you are logged in."""
     return await service.list_own(person)
@@ -68,7 +67,7 @@ async def list_sessions(person: Person, service: Service) -> SessionList:
 @router.delete(
     "/sessions/{session_id}",
     status_code=204,
-    responses=refusals(*_NO_TOKEN, problems.NOT_FOUND, *ANY_REQUEST),
+    responses=refusals(*WITH_TOKEN, problems.NOT_FOUND, *ANY_REQUEST),
 )
 async def end_session(session_id: PathId, person: Person, service: Service) -> None:
     """Log out one of your sessions."""

@@ -156,8 +156,9 @@ class SessionService:
             return None
 
     async def log_out(self, identity: Identity) -> None:
-        """Ends the session of the token; what has ended already is fine."""
-        await self._end(identity, identity.session_id, reason="logged_out")
+        """Ends the session of the token, which a key never has; what has ended already is fine."""
+        if identity.session_id is not None:
+            await self._end(identity, identity.session_id, reason="logged_out")
 
     async def log_out_everywhere(self, identity: Identity) -> None:
         """Ends all sessions of the person, this one too, and all their tokens."""

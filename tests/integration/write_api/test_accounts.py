@@ -44,7 +44,7 @@ async def test_who_signs_up_can_log_in_and_the_token_says_who_it_is(application:
     )
     assert login.status_code == 200
     assert (login.json()["token_type"], login.json()["expires_in"]) == ("Bearer", 300)
-    verifier: TokenVerifier = application.app.state.token_verifier
+    verifier: TokenVerifier = application.app.state.callers.tokens
     identity = verifier.verify(login.json()["access_token"])
     assert (identity.person_id, identity.roles) == (person.json()["id"], {"customer", "host"})
 

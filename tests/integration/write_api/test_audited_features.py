@@ -29,7 +29,7 @@ def told(rows: list[dict[str, Any]]) -> list[tuple[str, int | None, str, str]]:
 
 
 def identity_of(application: Application, token: str) -> Identity:
-    identity: Identity = application.app.state.token_verifier.verify(token)
+    identity: Identity = application.app.state.callers.tokens.verify(token)
     return identity
 
 

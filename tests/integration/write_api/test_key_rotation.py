@@ -141,7 +141,7 @@ async def test_without_the_waiting_key_a_good_token_would_be_refused(database: D
         ring = KeyRing(application.app.state.catalogue._pool, STORE, SECRET, AUDIT_LOG)
         await ring.load()
         person = await application.sign_up()
-        verifier = application.app.state.token_verifier
+        verifier = application.app.state.callers.tokens
         claims = {
             "iss": "https://frontrow.local", "aud": "frontrow-api", "client_id": "frontrow",
             "sub": str(person.id), "roles": ["customer"], "sid": "1", "jti": "x",

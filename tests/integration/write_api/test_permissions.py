@@ -59,7 +59,9 @@ async def scene(application: Application) -> AsyncIterator[Scene]:
 
 async def ask(client: httpx.AsyncClient, scene: Scene, method: str, path: str) -> httpx.Response:
     """A request that would be right, were it sent by the right person."""
-    address = path.format(event_id=scene.event["id"], booking_id=scene.booking["id"], session_id=1)
+    address = path.format(
+        event_id=scene.event["id"], booking_id=scene.booking["id"], session_id=1, api_key_id=1
+    )
     bodies: dict[tuple[str, str], Any] = {
         ("post", "/api/v1/events"): event_body(),
         ("post", "/api/v1/events/bulk"): {"events": [event_body()]},
@@ -71,7 +73,7 @@ async def ask(client: httpx.AsyncClient, scene: Scene, method: str, path: str) -
 
 def test_all_but_four_addresses_need_a_token() -> None:
     assert set(OPERATIONS) >= OPEN
-    assert len(GUARDED) == 12
+    assert len(GUARDED) == 15
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)

@@ -59,7 +59,7 @@ def assert_ended(answer: httpx.Response) -> None:
 
 def in_the_past(application: Application, tokens: dict[str, Any], seconds: int) -> None:
     """As if the session had been refreshed so many seconds earlier."""
-    verifier: TokenVerifier = application.app.state.token_verifier
+    verifier: TokenVerifier = application.app.state.callers.tokens
     session_id = verifier.verify(tokens["access_token"]).session_id
     moved = "UPDATE sessions SET {0} = {0} - make_interval(secs => %s) WHERE id = %s"
     for column in ("refreshed_at", "expires_at"):
@@ -137,7 +137,7 @@ async def test_a_refreshed_token_says_the_roles_of_now(application: Application)
     tokens = await log_in(application, email)
     application.database.rows("UPDATE people SET roles = '{customer}' WHERE email = %s", email)
     tokens = await refreshed(application, tokens["refresh_token"])
-    verifier: TokenVerifier = application.app.state.token_verifier
+    verifier: TokenVerifier = application.app.state.callers.tokens
     assert verifier.verify(tokens["access_token"]).roles == {"customer"}
 
 

@@ -1,0 +1,1 @@
+"""API keys: made, listed and revoked by the person for whom they act."""
