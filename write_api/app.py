@@ -47,6 +47,7 @@ from write_api.api_keys.store import ApiKeyStore
 from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
+from write_api.bookings.batches import BookingQueues
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
@@ -302,8 +303,13 @@ class _Parts:
         app.state.bookings = BookingService(
             self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
         )
-
         api_keys = app.state.api_keys = ApiKeyService(self._requests_pool, ApiKeyStore(), self._audit_log)
+        queues = BookingQueues(
+            self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
+        )
+        stack.push_async_callback(queues.close)
+        app.state.booking_queues = queues
+
         rate_limiter = RateLimiter(self._settings.redis)
         stack.push_async_callback(rate_limiter.close)
         accounts = AccountService(self._requests_pool, self._account_store, passwords)

@@ -20,6 +20,61 @@ FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
 SELECT remaining, clock_timestamp() AS now
 FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
 
+-- lock_stocks_of_event --
+-- All ticket types at once: a batch serves whoever wants seats of the event, of whichever type.
+SELECT ticket_type_id, remaining FROM ticket_stock
+WHERE event_id = %(event_id)s ORDER BY ticket_type_id FOR UPDATE
+
+-- select_time --
+-- A statement of its own, so that it is read after the locks were granted.
+SELECT clock_timestamp() AS now
+
+-- insert_bookings --
+-- A batch of holds under the locks of the event's stock: each gets the next free seats of its ticket type.
+WITH wish AS MATERIALIZED (
+    SELECT w.*, (sum(w.quantity) OVER (PARTITION BY w.ticket_type_id ORDER BY w.place) - w.quantity)::integer
+        AS seats_before
+    FROM unnest(
+        %(ticket_type_ids)s::bigint[], %(person_ids)s::bigint[], %(quantities)s::integer[],
+        %(prices_minor)s::bigint[]
+    ) WITH ORDINALITY AS w (ticket_type_id, person_id, quantity, price_minor, place)
+), wanted AS MATERIALIZED (
+    SELECT ticket_type_id, sum(quantity)::integer AS seats FROM wish GROUP BY ticket_type_id
+), free AS MATERIALIZED (
+    SELECT w.ticket_type_id, (
+        SELECT array_agg(position ORDER BY position) FROM (
+            SELECT s.position FROM seats s
+            WHERE s.event_id = %(event_id)s AND s.ticket_type_id = w.ticket_type_id AND s.booking_id IS NULL
+            ORDER BY s.position LIMIT w.seats
+        ) next_seats
+    ) AS positions
+    FROM wanted w
+), made AS MATERIALIZED (
+    SELECT w.*, nextval(pg_get_serial_sequence('bookings', 'id')) AS id,
+        f.positions[w.seats_before + 1 : w.seats_before + w.quantity] AS seat_positions
+    FROM wish w JOIN free f USING (ticket_type_id) ORDER BY w.place
+), inserted AS (
+    INSERT INTO bookings (
+        id, event_id, ticket_type_id, person_id, quantity, price_minor, currency, seat_positions, created_at,
+        hold_expires_at
+    ) OVERRIDING SYSTEM VALUE
+    SELECT id, %(event_id)s, ticket_type_id, person_id, quantity, price_minor, %(currency)s, seat_positions,
+        %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
+    FROM made
+), taken AS (
+    UPDATE seats s SET booking_id = m.id FROM (SELECT id, unnest(seat_positions) AS position FROM made) m
+    WHERE s.event_id = %(event_id)s AND s.position = m.position AND s.booking_id IS NULL
+    RETURNING 1
+), lowered AS (
+    UPDATE ticket_stock t SET remaining = t.remaining - w.seats FROM wanted w
+    WHERE t.event_id = %(event_id)s AND t.ticket_type_id = w.ticket_type_id
+)
+SELECT id, (SELECT count(*) FROM taken) AS seats_taken FROM made ORDER BY place
+
+-- select_bookings_of_event --
+-- Bookings by their ids.
+SELECT * FROM read_side.bookings WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
+
 -- free_seats --
 -- The first free seats of the ticket type, by position.
 SELECT position FROM seats

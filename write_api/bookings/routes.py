@@ -15,6 +15,7 @@ from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
+from write_api.bookings.batches import BookingQueues
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 
@@ -26,7 +27,13 @@ def _service(request: Request) -> BookingService:
     return service
 
 
+def _queues(request: Request) -> BookingQueues:
+    queues: BookingQueues = request.app.state.booking_queues
+    return queues
+
+
 Service = Annotated[BookingService, Depends(_service)]
+Queues = Annotated[BookingQueues, Depends(_queues)]
 Person = Annotated[Identity, Depends(BOOK)]
 Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
@@ -41,9 +48,9 @@ _CREATE = (
 
 
 @router.post("", status_code=201, responses=refusals(*_CREATE))
-async def create_booking(body: BookingCreate, person: Person, service: Service) -> Booking:
+async def create_booking(body: BookingCreate, person: Person, queues: Queues) -> Booking:
     """Hold seats of an active event; confirm before `hold_expires_at`."""
-    return await service.create(person.person_id, body)
+    return await queues.create(person.person_id, body)
 
 
 @router.get("", include_in_schema=False, dependencies=_FORWARDED)

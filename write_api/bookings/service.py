@@ -1,4 +1,7 @@
-"""What bookings decide, each command one transaction in the lock order of queries.sql: the plain path."""
+"""What bookings decide, each command one transaction in the lock order of queries.sql.
+
+`create` is the plain path: what the batches (`batches.py`) are measured against, and held against in tests.
+"""
 
 from typing import NoReturn
 

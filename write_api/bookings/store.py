@@ -7,6 +7,7 @@ from typing import Any, LiteralString
 
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
+from write_api.bookings.grants import Grant, Sale
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.seat_blocks import SeatBlock
 
@@ -56,6 +57,19 @@ class BookingStore:
         """The ticket types of an event in its order."""
         cursor = await connection.execute(self._queries["select_ticket_types"], {"event_id": event_id})
         return [BookableTicketType(**row) for row in await cursor.fetchall()]
+
+    async def lock_sale(self, connection: Connection, event_id: int) -> Sale | None:
+        """The event with the stock of all its ticket types, locked; None where there is no event."""
+        event = await self.lock_event(connection, event_id)
+        if event is None:
+            return None
+        key = {"event_id": event_id}
+        stocks = await (await connection.execute(self._queries["lock_stocks_of_event"], key)).fetchall()
+        ticket_types = await self.ticket_types(connection, event_id)
+        time = await self._row(connection, "select_time", {})
+        assert time is not None  # noqa: S101 - a SELECT without FROM has a row
+        remaining = {row["ticket_type_id"]: row["remaining"] for row in stocks}
+        return Sale(event, ticket_types, remaining, time["now"])
 
     async def lock_stock(
         self, connection: Connection, event_id: int, ticket_type_id: int
@@ -109,6 +123,48 @@ class BookingStore:
         await connection.execute(self._queries["lower_stock"], key)
         booking_id: int = row["id"]
         return booking_id
+
+    async def insert_bookings(
+        self,
+        connection: Connection,
+        event_id: int,
+        sale: Sale,
+        grants: Sequence[Grant],
+        *,
+        hold_seconds: int,
+    ) -> list[Row]:
+        """Takes the next free seats for each grant under the locks of `sale`; the bookings in their order.
+
+        Raises SeatAccountingError, or psycopg.errors.CheckViolation, where the counters promise seats that
+        are not free.
+        """
+        if not grants:
+            return []
+        cursor = await connection.execute(
+            self._queries["insert_bookings"],
+            {
+                "event_id": event_id,
+                "ticket_type_ids": [grant.ticket_type.id for grant in grants],
+                "person_ids": [grant.wish.person_id for grant in grants],
+                "quantities": [grant.wish.quantity for grant in grants],
+                "prices_minor": [grant.ticket_type.price_minor * grant.wish.quantity for grant in grants],
+                "currency": sale.event.currency,
+                "now": sale.now,
+                "hold_seconds": hold_seconds,
+            },
+        )
+        made = await cursor.fetchall()
+        wanted = sum(grant.wish.quantity for grant in grants)
+        if len(made) != len(grants) or made[0]["seats_taken"] != wanted:
+            raise SeatAccountingError(
+                f"{made[0]['seats_taken'] if made else 0} seats were taken, not {wanted}"
+            )
+        booking_ids = [row["id"] for row in made]
+        cursor = await connection.execute(
+            self._queries["select_bookings_of_event"], {"event_id": event_id, "booking_ids": booking_ids}
+        )
+        bookings = {row["id"]: row for row in await cursor.fetchall()}
+        return [bookings[booking_id] for booking_id in booking_ids]
 
     async def booking(self, connection: Connection, booking_id: int, person_id: int) -> Row | None:
         """A person's own booking with its seats, if there is one."""

@@ -96,6 +96,7 @@ def test_up_makes_a_physical_slot_again(three: Platform, node: str, slot: str, u
     assert three.component(node, REGION)["state"] == "running"
 
 
+@soak_only
 @pytest.mark.usefixtures("under_writes")
 def test_a_region_whose_wal_was_dropped_while_it_was_dead_comes_back_by_up(
     three: Platform, stack: ExitStack

@@ -32,7 +32,7 @@ from tests.integration.three_regions.steps import (
 )
 from tests.integration.write_api.application import INVARIANTS, eventually
 from tests.people import PASSWORD, People, Person, unique, wait_for
-from tests.soak import sized
+from tests.soak import soak_only
 from write_api.answer_gate import LocalFlush
 from write_api.app import create_app
 from write_api.settings import WriteApiSettings
@@ -41,7 +41,7 @@ from write_api.writer_state import WRITER_SECONDS
 CUT_OFF = (("eu-us", "--cut"), ("eu-ap", "--cut"))
 NOISE_SECONDS = 3.0
 """What a machine that others use may add to a wait of ours."""
-OUTAGE_SECONDS = sized(test=15, soak=180)
+OUTAGE_SECONDS = 180
 """How long the primary stays dead: `make soak` makes it minutes."""
 
 
@@ -201,6 +201,7 @@ async def test_heartbeats_that_no_quorum_confirms_would_hide_the_cut(
     until_writes_work(three)
 
 
+@soak_only
 def test_the_primary_dead_for_long_costs_no_read_and_what_restarts_verifies_from_its_disk(
     three: Platform, everywhere: dict[str, People], stack: ExitStack
 ) -> None:

@@ -1,8 +1,12 @@
-"""Seats are never sold twice, whoever comes at once; each guard is shown to be needed by taking it away."""
+"""Seats are never sold twice, whoever comes at once; each guard is shown to be needed by taking it away.
+
+Most is shown with the plain path: the batches of one process serve an event one after the other, so their
+locks matter between processes (test_batches.py).
+"""
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import LiteralString
 
@@ -46,6 +50,18 @@ WITHOUT_EVENT_LOCK: Mapping[str, LiteralString] = {
 ROUNDS = 20
 
 
+def on_plain_path(application: Application) -> Application:
+    """Bookings one by one, each its own transaction."""
+    application.app.state.booking_queues = application.app.state.bookings
+    return application
+
+
+@pytest.fixture
+async def plain(database: Database, state: Path) -> AsyncIterator[Application]:
+    async with running_application(database, state) as running:
+        yield on_plain_path(running)
+
+
 async def rush(application: Application, *, clients: int, seats: int) -> Counter[int]:
     """So many clients ask for one seat each of a new event at once: how often each status was answered."""
     host = await application.sign_up("host")
@@ -57,22 +73,24 @@ async def rush(application: Application, *, clients: int, seats: int) -> Counter
     return Counter(answer.status_code for answer in answers)
 
 
-async def test_64_clients_buy_exactly_50_seats(application: Application) -> None:
-    assert await rush(application, clients=64, seats=50) == {201: 50, 409: 14}
-    assert application.database.faults() == {}
+async def test_64_clients_buy_exactly_50_seats(application: Application, plain: Application) -> None:
+    for path in (application, plain):
+        assert await rush(path, clients=64, seats=50) == {201: 50, 409: 14}
+        assert path.database.faults() == {}
 
 
-async def test_of_two_clients_one_gets_the_last_seat(application: Application) -> None:
-    for _ in range(ROUNDS):
-        assert await rush(application, clients=2, seats=1) == {201: 1, 409: 1}
-    assert application.database.faults() == {}
+async def test_of_two_clients_one_gets_the_last_seat(application: Application, plain: Application) -> None:
+    for path in (application, plain):
+        for _ in range(ROUNDS):
+            assert await rush(path, clients=2, seats=1) == {201: 1, 409: 1}
+        assert path.database.faults() == {}
 
 
 async def test_without_the_lock_of_the_stock_the_rush_does_not_come_out_even(
     database: Database, state: Path
 ) -> None:
     async with running_application(database, state, booking_queries=WITHOUT_STOCK_LOCK) as application:
-        outcomes = [await rush(application, clients=64, seats=50) for _ in range(3)]
+        outcomes = [await rush(on_plain_path(application), clients=64, seats=50) for _ in range(3)]
     assert any(outcome != {201: 50, 409: 14} for outcome in outcomes)
     # The other guards turn each mistake into a failed request, so even then nothing is sold twice.
     assert database.faults() == {}
@@ -80,7 +98,7 @@ async def test_without_the_lock_of_the_stock_the_rush_does_not_come_out_even(
 
 async def test_without_any_guard_seats_are_sold_twice(database: Database, state: Path) -> None:
     async with running_application(database, state, booking_queries=WITHOUT_ANY_GUARD) as application:
-        outcome = await rush(application, clients=64, seats=50)
+        outcome = await rush(on_plain_path(application), clients=64, seats=50)
     assert outcome[201] > 50
     assert database.faults()["seats_sold_twice"] > 0
 

@@ -1,0 +1,160 @@
+"""The batches against the plain path: the same requests in the same order come to the same end."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contracts.booking import Booking
+from service_kit.database import Pool, create_pool
+from service_kit.named_sql import load_queries
+from service_kit.problem_responses import Problem
+from tests.integration.write_api.application import Application, Database, running_application
+from tests.soak import sized
+from write_api.bookings.batches import BookingQueues
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.service import BookingService
+from write_api.bookings.store import BookingStore
+
+QUERIES = load_queries("write_api.bookings")
+WITHOUT_LOCKS = {
+    **QUERIES,
+    "lock_stocks_of_event": """
+        SELECT ticket_type_id, remaining FROM ticket_stock WHERE event_id = %(event_id)s
+    """,
+}
+EXAMPLES = sized(25, 500)
+TYPES = 3
+Request = tuple[int, int | None]
+"""A quantity, and the place of a ticket type among the event's, or none."""
+
+requests_of_a_batch = st.lists(
+    st.tuples(st.integers(1, 7), st.none() | st.integers(0, TYPES)), min_size=1, max_size=40
+)
+
+
+@pytest.fixture(scope="module")
+async def pool(application: Application) -> AsyncIterator[Pool]:
+    url = application.database.url("frontrow_write")
+    async with create_pool(url, application_name="test", max_size=8, max_waiting=512) as pool:
+        yield pool
+
+
+async def event_of(application: Application, seats: Sequence[int]) -> dict[str, Any]:
+    host = await application.sign_up("host")
+    kinds = [
+        {"name": f"kind {number}", "price": number + 1, "capacity": count}
+        for number, count in enumerate(seats)
+    ]
+    return await host.created(ticket_types=kinds, available_seats=..., price=...)
+
+
+def body(event: dict[str, Any], request: Request) -> BookingCreate:
+    quantity, place = request
+    known = [kind["id"] for kind in event["ticket_types"]]
+    wanted = None if place is None else known[place] if place < len(known) else 2**40
+    return BookingCreate(event_id=event["id"], quantity=quantity, ticket_type_id=wanted)
+
+
+def told(outcome: Booking | BaseException) -> tuple[object, ...]:
+    """What somebody hears, without ids and times, which no two events share."""
+    if isinstance(outcome, Booking):
+        seats = [(seat.position, seat.label) for seat in outcome.seats]
+        return ("held", outcome.quantity, outcome.price_minor, outcome.currency, seats)
+    assert isinstance(outcome, Problem)
+    return ("refused", outcome.kind.name, outcome.members.get("seats_remaining"))
+
+
+async def test_a_batch_does_what_the_plain_path_does(application: Application, pool: Pool) -> None:
+    person = await application.sign_up()
+    plain = BookingService(pool, BookingStore(), hold_seconds=300)
+
+    async def compare(requests: list[Request], seats: list[int], max_batch: int) -> None:
+        one_by_one, at_once = await event_of(application, seats), await event_of(application, seats)
+        queues = BookingQueues(pool, BookingStore(), hold_seconds=300, max_batch=max_batch)
+        expected = []
+        for request in requests:
+            [outcome] = await asyncio.gather(
+                plain.create(person.id, body(one_by_one, request)), return_exceptions=True
+            )
+            expected.append(told(outcome))
+        outcomes = await asyncio.gather(
+            *(queues.create(person.id, body(at_once, request)) for request in requests),
+            return_exceptions=True,
+        )
+        assert [told(outcome) for outcome in outcomes] == expected
+
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=EXAMPLES)
+    @given(requests_of_a_batch, st.lists(st.integers(1, 20), min_size=1, max_size=TYPES), st.integers(1, 50))
+    def in_any_order(requests: list[Request], seats: list[int], max_batch: int) -> None:
+        asyncio.run_coroutine_threadsafe(compare(requests, seats, max_batch), loop).result(60)
+
+    await asyncio.to_thread(in_any_order)
+    assert application.database.faults() == {}
+
+
+async def test_one_that_fails_costs_the_others_nothing(application: Application, pool: Pool) -> None:
+    """Somebody whose account is gone is in the middle of a batch."""
+    event, person = await event_of(application, [100]), await application.sign_up()
+    queues = BookingQueues(pool, BookingStore(), hold_seconds=300)
+    people = [person.id] * 20 + [2**40] + [person.id] * 20
+    outcomes = await asyncio.gather(
+        *(queues.create(one, body(event, (1, None))) for one in people), return_exceptions=True
+    )
+    assert isinstance(outcomes[20], psycopg.errors.ForeignKeyViolation)
+    booked = [outcome for outcome in outcomes if isinstance(outcome, Booking)]
+    assert [one.seats[0].position for one in booked] == list(range(1, 41))
+    assert application.database.faults() == {}
+
+
+async def test_beyond_the_bound_people_are_told_at_once(application: Application, pool: Pool) -> None:
+    event, person = await event_of(application, [100]), await application.sign_up()
+    queues = BookingQueues(pool, BookingStore(), hold_seconds=300, max_waiting=10)
+    outcomes = await asyncio.gather(
+        *(queues.create(person.id, body(event, (1, None))) for _ in range(15)), return_exceptions=True
+    )
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
+    assert [problem.kind.name for problem in refused] == ["temporarily-unavailable"] * 5
+    assert [isinstance(outcome, Booking) for outcome in outcomes] == [True] * 10 + [False] * 5
+
+
+async def rush_on_two_processes(
+    application: Application, make_store: Callable[[], BookingStore], pool: Pool
+) -> Counter[str]:
+    """128 people want one of 100 seats, at either of two writers that know nothing of each other."""
+    event, person = await event_of(application, [100]), await application.sign_up()
+    writers = [BookingQueues(pool, make_store(), hold_seconds=300, max_batch=4) for _ in range(2)]
+    outcomes = await asyncio.gather(
+        *(writers[number % 2].create(person.id, body(event, (1, None))) for number in range(128)),
+        return_exceptions=True,
+    )
+    return Counter(type(outcome).__name__ for outcome in outcomes)
+
+
+async def test_two_processes_sell_no_seat_twice(application: Application, pool: Pool) -> None:
+    outcome = await rush_on_two_processes(application, BookingStore, pool)
+    assert outcome == {"Booking": 100, "Problem": 28}
+    assert application.database.faults() == {}
+
+
+async def test_without_the_lock_of_the_stock_two_processes_get_in_each_others_way(
+    database: Database, state: Path
+) -> None:
+    async with (
+        running_application(database, state) as application,
+        create_pool(
+            database.url("frontrow_write"), application_name="test", max_size=8, max_waiting=512
+        ) as pool,
+    ):
+        outcome = await rush_on_two_processes(application, lambda: BookingStore(WITHOUT_LOCKS), pool)
+    assert outcome != {"Booking": 100, "Problem": 28}
+    # Seats are taken only where they are free: each mistake is a failed request, and nothing is sold twice.
+    assert database.faults() == {}

@@ -1,0 +1,139 @@
+"""The peak's path: all who want seats of one event at once are served by one transaction, in arrival order.
+
+The plain path (`service.py`) holds the event's stock for three statements and a commit a booking, so a hot
+event sells some hundred bookings a second, however many clients there are. Here requests for an event wait in
+one queue; while a batch commits, the next one gathers. A batch locks the stock once, decides who gets seats
+(`grants.py`), and writes all bookings in one statement. Tests hold it against the plain path.
+
+Several processes may do so at once: each batch holds the locks that the plain path holds.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from contracts import problems
+from contracts.booking import Booking, booking_from_row
+from service_kit.database import Pool
+from service_kit.problem_responses import Problem
+from write_api.bookings.grants import Grant, Wish, grant_in_order
+from write_api.bookings.rules import Refusal
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.store import BookingStore, SeatAccountingError
+
+MAX_BATCH = 2000
+MAX_WAITING = 4096
+
+# What is wrong with one request, such as an account that was just removed, and not with the database.
+_ONE_IS_TO_BLAME = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    wish: Wish
+    answer: "asyncio.Future[Booking]"
+
+
+class BookingQueues:
+    """A queue an event, worked off while somebody waits in it. At most `max_waiting` wait in all."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        store: BookingStore,
+        *,
+        hold_seconds: int,
+        max_batch: int = MAX_BATCH,
+        max_waiting: int = MAX_WAITING,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._hold_seconds = hold_seconds
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._queues: dict[int, deque[_Waiting]] = {}
+        self._workers: set[asyncio.Task[None]] = set()
+
+    async def create(self, person_id: int, body: BookingCreate) -> Booking:
+        """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS.
+
+        Raises TEMPORARILY_UNAVAILABLE at once, with nothing done, where too many wait already.
+        """
+        if self._waiting >= self._max_waiting:
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, f"{self._waiting} others wait to be served.")
+        answer: asyncio.Future[Booking] = asyncio.get_running_loop().create_future()
+        self._join(body.event_id, _Waiting(Wish(person_id, body.quantity, body.ticket_type_id), answer))
+        self._waiting += 1
+        try:
+            return await answer
+        finally:
+            self._waiting -= 1
+
+    async def close(self) -> None:
+        """Waits until all queues are empty; nobody may join any more."""
+        await asyncio.gather(*self._workers)
+
+    def _join(self, event_id: int, waiting: _Waiting) -> None:
+        queue = self._queues.get(event_id)
+        if queue is not None:
+            queue.append(waiting)
+            return
+        self._queues[event_id] = deque([waiting])
+        worker = asyncio.create_task(self._work_off(event_id), name=f"bookings-of-event-{event_id}")
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    async def _work_off(self, event_id: int) -> None:
+        queue = self._queues[event_id]
+        try:
+            while queue:
+                batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
+                await self._serve(event_id, [one for one in batch if not one.answer.done()])
+        finally:
+            del self._queues[event_id]
+
+    async def _serve(self, event_id: int, batch: Sequence[_Waiting]) -> None:
+        """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
+        if not batch:
+            return
+        try:
+            outcomes = await self._book(event_id, [one.wish for one in batch])
+        except _ONE_IS_TO_BLAME as error:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._serve(event_id, batch[:middle])
+                await self._serve(event_id, batch[middle:])
+                return
+            outcomes = [error]
+        except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
+            outcomes = [error] * len(batch)
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if one.answer.done():
+                continue
+            if isinstance(outcome, Exception):
+                one.answer.set_exception(outcome)
+            else:
+                one.answer.set_result(outcome)
+
+    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[Booking | Exception]:
+        """One transaction; what became of each wish. Raises psycopg.Error, SeatAccountingError."""
+        async with self._pool.connection() as connection, connection.transaction():
+            sale = await self._store.lock_sale(connection, event_id)
+            if sale is None:
+                return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
+            outcomes = grant_in_order(sale, wishes)
+            grants = [one for one in outcomes if isinstance(one, Grant)]
+            rows = await self._store.insert_bookings(
+                connection, event_id, sale, grants, hold_seconds=self._hold_seconds
+            )
+        bookings = iter(rows)
+        return [
+            Problem(one.kind, one.detail, **one.members)
+            if isinstance(one, Refusal)
+            else booking_from_row(next(bookings))
+            for one in outcomes
+        ]
