@@ -26,7 +26,7 @@ COMPONENTS = (
 )
 GLOBAL = "global"
 """Stands where a region's name does, for what belongs to none."""
-GLOBAL_COMPONENTS = ("balancer_admin", "links")
+GLOBAL_COMPONENTS = ("balancer_admin", "inbox", "inbox_smtp", "links")
 REACHED_COMPONENTS = ("main", "write_api")
 """What one region may reach of another: replication and forwarded writes; nothing else crosses."""
 FIRST_EPHEMERAL_PORT = 32768

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from regions.catalogue import Address, Lane
+from regions.catalogue import GLOBAL, Address, Lane
 from regions.local.component import Component, Key, RunStep, health_details, http_fault
 from regions.local.engines.connect import capture_secrets
 from regions.local.engines.postgresql import QUORUM_REQUIRED
@@ -126,8 +126,35 @@ class WriteApi(Application):
             "FRONTROW_KEY_SEALING_KEY": self.site.credentials.key_sealing_key,
             "FRONTROW_CONSISTENCY_KEY": self.site.credentials.consistency_key,
             "FRONTROW_LINK_KEY": self.site.credentials.link_key,
+            "FRONTROW_SMTP_URL": f"smtp://{self.site.catalogue.address(GLOBAL, 'inbox_smtp')}",
+            "FRONTROW_PUBLIC_URL": f"http://{self.site.catalogue.front_door}",
             "FRONTROW_STATE_DIRECTORY": str(self.state),
         }
+
+
+class Inbox(Application):
+    """Takes all mails of the platform in place of a mail server, and shows them."""
+
+    name = "inbox"
+
+    def listens_on(self) -> tuple[Address, ...]:
+        """Where it shows mails, and where it takes them."""
+        return (self.address, self._smtp)
+
+    def command(self) -> Sequence[str]:
+        """The fake of a mail server."""
+        return [
+            *(sys.executable, "-m", "fakes.inbox"),
+            *("--smtp", str(self._smtp), "--http", str(self.address)),
+        ]
+
+    def environment(self) -> Mapping[str, str]:
+        """Nothing but Python's own."""
+        return self.python_environment()
+
+    @property
+    def _smtp(self) -> Address:
+        return self.site.address("inbox_smtp")
 
 
 class Links(Application):

@@ -41,12 +41,11 @@ class Platform:
         return replace(self, settings=settings).components()
 
     def components(self) -> list[Component]:
-        """Build the components of every region that runs here, and those of none where there are several."""
+        """Build the components of every region that runs here, and those of none."""
         toolchain = self.preparation().toolchain()
         credentials = load_credentials(self.layout.secrets)
         found: list[Component] = []
-        several = len(self.settings.regions) > 1
-        for region in (*self.settings.regions, *((GLOBAL,) if several else ())):
+        for region in (*self.settings.regions, GLOBAL):
             site = Site(
                 region=region,
                 regions=self.settings.regions,

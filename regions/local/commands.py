@@ -92,7 +92,11 @@ def up(
             _complain("Interrupted while nothing was starting. `frontrow status` shows what runs.")
             raise typer.Exit(_INTERRUPTED) from None
         if only is None and region is None:
-            text = welcome(platform.catalogue.front_door, platform.settings.regions)
+            text = welcome(
+                platform.catalogue.front_door,
+                platform.catalogue.address(GLOBAL, "inbox"),
+                platform.settings.regions,
+            )
             console.print(text, markup=False, highlight=False)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from regions.catalogue import GLOBAL
-from regions.local.applications import Indexer, Links, MiniAuth, ReadApi, WriteApi
+from regions.local.applications import Inbox, Indexer, Links, MiniAuth, ReadApi, WriteApi
 from regions.local.component import Component, Site
 from regions.local.engines.connect import Connect
 from regions.local.engines.elasticsearch import Elasticsearch
@@ -25,8 +25,10 @@ COMPONENT_CLASSES: tuple[type[Component], ...] = (
     MiniAuth,
     Gateway,
 )
-GLOBAL_CLASSES: tuple[type[Component], ...] = (Links, Balancer)
-"""What belongs to no region; needed only where there are several."""
+BETWEEN_REGIONS: tuple[type[Component], ...] = (Links, Balancer)
+"""What is needed only where there are several regions."""
+GLOBAL_CLASSES: tuple[type[Component], ...] = (Inbox, *BETWEEN_REGIONS)
+"""What belongs to no region."""
 DEPENDENCIES: Mapping[str, tuple[str, ...]] = {one.name: one.depends_on for one in COMPONENT_CLASSES}
 
 
@@ -69,6 +71,7 @@ def dependents(name: str, dependencies: Mapping[str, tuple[str, ...]] = DEPENDEN
 def components_of(site: Site) -> dict[str, Component]:
     """Build every component of a region (or of none), in the order in which they can start."""
     if site.region == GLOBAL:
-        return {one.name: one(site) for one in GLOBAL_CLASSES}
+        are_several = len(site.regions) > 1
+        return {one.name: one(site) for one in GLOBAL_CLASSES if are_several or one not in BETWEEN_REGIONS}
     classes = {one.name: one for one in COMPONENT_CLASSES}
     return {name: classes[name](site) for name in with_dependencies(DEPENDENCIES)}

@@ -37,9 +37,10 @@ def demo_events(platform: Platform, console: Console) -> None:
         console.print("The demo events could not be loaded; `make demo` tries again.")
 
 
-def welcome(front_door: Address, regions: Sequence[str]) -> str:
-    """Return the address and lines to paste."""
+def welcome(front_door: Address, inbox: Address, regions: Sequence[str]) -> str:
+    """Return the addresses and lines to paste."""
     text = _TEXT.read_text(encoding="utf-8")
     if len(regions) > 1:
         text = text.rstrip() + "\n" + _SEVERAL.read_text(encoding="utf-8").replace("{region}", regions[1])
-    return text.rstrip().replace("{url}", f"http://{front_door}").replace("{program}", str(PROGRAM))
+    text = text.rstrip().replace("{url}", f"http://{front_door}").replace("{inbox}", f"http://{inbox}")
+    return text.replace("{program}", str(PROGRAM))
