@@ -30,10 +30,10 @@ class ClaimsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: a person with roles, by an access token of a session, or by an API key. Times are UTC.
+    """Who asks: a person with roles, by a session's access token, an API key, or a guest's link.
 
-    `scopes` are what a key is limited to, and None with a token; a key has no session, and `token_id` is its
-    id.
+    `scopes` are what a key or a link is limited to, and None with a token; neither has a session. `token_id`
+    is a key's id, and a guest's the person's. Times are UTC.
     """
 
     person_id: int
@@ -43,6 +43,7 @@ class Identity:
     issued_at: datetime
     expires_at: datetime
     scopes: frozenset[str] | None = None
+    is_guest: bool = False
 
 
 def access_token_claims(

@@ -1,6 +1,6 @@
-"""Who sends a request, by an access token or an API key: found out without asking another region."""
+"""Who sends a request, by a token, an API key or a guest's link: found out without asking another region."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from starlette.datastructures import Headers
@@ -9,6 +9,7 @@ from contracts import problems
 from contracts.api_keys import API_KEY_HEADER
 from contracts.token_claims import Identity
 from mini_auth.api_keys import ApiKeyRefusedError, ApiKeys, ApiKeysUnavailableError
+from mini_auth.guest_links import GUEST_LINK_HEADER, GuestLinkVerifier
 from mini_auth.verifier import KeysUnavailableError, TokenRefusedError, TokenVerifier
 from service_kit.problem_responses import Problem
 
@@ -35,26 +36,33 @@ class Callers:
         self,
         tokens: TokenVerifier,
         api_keys: ApiKeys,
+        guest_links: GuestLinkVerifier,
         knowledge: KnowledgeAge,
         *,
         max_knowledge_age_seconds: float = MAX_KNOWLEDGE_AGE_SECONDS,
     ) -> None:
         self.tokens = tokens
         self.api_keys = api_keys
+        self._guest_links = guest_links
         self._knowledge = knowledge
         self._max_knowledge_age_ms = max_knowledge_age_seconds * 1000
 
     async def identity(self, headers: Headers) -> Identity | None:
-        """Who asks; None without token and key.
+        """Who asks; None without token, key and link.
 
-        Raises Problem TOKEN_INVALID or API_KEY_INVALID, also where both are sent, as it would have to be
-        guessed who is meant; and TEMPORARILY_UNAVAILABLE where neither can be judged now.
+        Raises Problem TOKEN_INVALID or API_KEY_INVALID, also where several are sent, as it would have
+        to be guessed who is meant; and TEMPORARILY_UNAVAILABLE where none can be judged now.
         """
         tokens, keys = headers.getlist("authorization"), headers.getlist(API_KEY_HEADER)
-        if tokens and keys:
-            raise _invalid_token(f"Send either an access token or {API_KEY_HEADER}, not both.")
+        links = headers.getlist(GUEST_LINK_HEADER)
+        if sum(map(bool, (tokens, keys, links))) > 1:
+            raise _invalid_token(
+                f"Send an access token, {API_KEY_HEADER} or {GUEST_LINK_HEADER}: one of them."
+            )
         if keys:
             return await self._identity_of_key(keys)
+        if links:
+            return self._identity_of_guest(links)
         return self._identity_of_token(tokens) if tokens else None
 
     def require_fresh_knowledge(self) -> None:
@@ -70,18 +78,16 @@ class Callers:
                 headers={"Retry-After": str(KNOWLEDGE_RETRY_SECONDS)},
             )
 
+    def _identity_of_guest(self, headers: Sequence[str]) -> Identity:
+        if len(headers) > 1:
+            raise _invalid_token(f"Send one {GUEST_LINK_HEADER} header.")
+        return _verified(self._guest_links.verify, headers[0])
+
     def _identity_of_token(self, headers: Sequence[str]) -> Identity:
         scheme, _separator, token = headers[0].partition(" ")
         if len(headers) > 1 or scheme.lower() != "bearer" or not token:
             raise _invalid_token("Send one Authorization header, as 'Bearer <access_token>'.")
-        try:
-            return self.tokens.verify(token)
-        except TokenRefusedError as error:
-            raise _invalid_token(str(error)) from None
-        except KeysUnavailableError:
-            raise Problem(
-                problems.TEMPORARILY_UNAVAILABLE, "No key is known yet to check the token."
-            ) from None
+        return _verified(self.tokens.verify, token)
 
     async def _identity_of_key(self, headers: Sequence[str]) -> Identity:
         if len(headers) > 1:
@@ -94,6 +100,15 @@ class Callers:
             raise Problem(
                 problems.TEMPORARILY_UNAVAILABLE, "The API key can't be checked now; try again shortly."
             ) from None
+
+
+def _verified(verify: Callable[[str], Identity], text: str) -> Identity:
+    try:
+        return verify(text)
+    except TokenRefusedError as error:
+        raise _invalid_token(str(error)) from None
+    except KeysUnavailableError:
+        raise Problem(problems.TEMPORARILY_UNAVAILABLE, "No key is known yet to check the token.") from None
 
 
 def _invalid_token(detail: str) -> Problem:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from contracts.api_keys import Scope
 from contracts.token_claims import MAX_ID, Identity
 from mini_auth.verifier import KeysUnavailableError, KnowledgeSource, TokenRefusedError
 from service_kit.signed_links import MAX_LINK_CHARACTERS, Link, LinkRefusedError, SignedLinks
@@ -16,8 +17,8 @@ GUEST_LINK_HEADER = "X-Guest-Link"
 GUEST_LINK_SECONDS = 400 * 86_400
 """Bookings are made up to a year ahead, mostly; the receipt is looked for a few weeks longer."""
 GUEST_ROLES = frozenset({"customer"})
+GUEST_SCOPES: frozenset[Scope] = frozenset({"bookings:read", "bookings:write"})
 _PURPOSE = "a guest's bookings"
-_NO_SESSION = 0
 
 
 class GuestLinkDesk:
@@ -63,8 +64,10 @@ def _identity(link: Link) -> Identity:
     return Identity(
         person_id=min(link.subject, MAX_ID),
         roles=GUEST_ROLES,
-        session_id=_NO_SESSION,
-        token_id="guest",  # noqa: S106 - no token has this id: it names what is not one
+        session_id=None,
+        token_id=str(link.subject),
         issued_at=datetime.fromtimestamp(link.version, UTC),
         expires_at=link.expires_at,
+        scopes=GUEST_SCOPES,
+        is_guest=True,
     )

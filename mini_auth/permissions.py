@@ -19,6 +19,7 @@ from contracts import problems
 from contracts.api_keys import API_KEY_HEADER, Scope
 from contracts.token_claims import ROLES, Identity
 from mini_auth.callers import Callers
+from mini_auth.guest_links import GUEST_LINK_HEADER
 from service_kit.problem_responses import Problem
 
 # They put the schemes into the OpenAPI document; the headers are read in callers.py, more strictly.
@@ -31,8 +32,15 @@ _KEY_SCHEME = APIKeyHeader(
     scheme_name="apiKey",
     description="From `POST /api/v1/api-keys`, with the scope that the address needs.",
 )
+_LINK_SCHEME = APIKeyHeader(
+    name=GUEST_LINK_HEADER,
+    auto_error=False,
+    scheme_name="guestLink",
+    description="From `POST /api/v1/guests`, for the guest's own bookings.",
+)
 _Token = Annotated[HTTPAuthorizationCredentials | None, Security(_TOKEN_SCHEME)]
 _Key = Annotated[str | None, Security(_KEY_SCHEME)]
+_Link = Annotated[str | None, Security(_LINK_SCHEME)]
 
 
 class UndeclaredRouteError(Exception):
@@ -72,6 +80,8 @@ class Permission:
         if identity is None:
             return None
         if identity.scopes is not None and (self.scope is None or self.scope not in identity.scopes):
+            if identity.is_guest:
+                raise Problem(problems.FORBIDDEN, "A guest's link is for the guest's bookings alone.")
             wanted = f"a key with the scope {self.scope}" if self.scope else "an access token, and no key"
             raise Problem(problems.FORBIDDEN, f"This needs {wanted}.")
         if self.roles and not self.roles & identity.roles:
@@ -117,13 +127,23 @@ class PersonOrKey(Permission):
         return _present(await self._allowed(request))
 
 
+class PersonKeyOrGuest(Permission):
+    """Whoever brings a good token, a key with the scope, or a guest's link, which has it."""
+
+    async def __call__(
+        self, request: Request, _: _Token = None, __: _Key = None, ___: _Link = None
+    ) -> Identity:
+        """Who asks. Raises Problem TOKEN_MISSING, and what Anyone raises."""
+        return _present(await self._allowed(request))
+
+
 PUBLIC = Public("public")
 ANYONE = Anyone("anyone")
 SIGNED_IN = Person("signed-in")
 BROWSE_EVENTS = Anyone("browse-events", scope="events:read")
 HOST_EVENTS = PersonOrKey("host-events", roles={"host"}, scope="events:write")
-BOOK = PersonOrKey("book", scope="bookings:write")
-READ_BOOKINGS = PersonOrKey("read-bookings", scope="bookings:read")
+BOOK = PersonKeyOrGuest("book", scope="bookings:write")
+READ_BOOKINGS = PersonKeyOrGuest("read-bookings", scope="bookings:read")
 MANAGE_SESSIONS = Person("manage-sessions")
 MANAGE_API_KEYS = Person("manage-api-keys")
 

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from contracts.consistency_token import TokenSigner
 from mini_auth.api_keys import ApiKeys, reader_of_api_keys
 from mini_auth.callers import Callers
+from mini_auth.guest_links import GuestLinkVerifier
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
@@ -142,7 +143,9 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
         feed = KnowledgeFeed(sources.pool, settings.state_directory)
         async with sources.connected(), feed as knowledge:
             tokens = TokenVerifier(knowledge, issuer=settings.token_issuer, audience=settings.token_audience)
-            app.state.callers = Callers(tokens, ApiKeys(reader_of_api_keys(sources.pool)), knowledge)
+            guest_links = GuestLinkVerifier(knowledge, key_bytes(settings.link_key))
+            api_keys = ApiKeys(reader_of_api_keys(sources.pool))
+            app.state.callers = Callers(tokens, api_keys, guest_links, knowledge)
             yield
 
     app = ReadApi(

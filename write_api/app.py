@@ -290,8 +290,8 @@ class _Parts:
             feed, issuer=self._settings.token_issuer, audience=self._settings.token_audience
         )
         api_keys = ApiKeys(reader_of_api_keys(pool), on_use=self._api_key_uses.note)
-        app.state.callers = Callers(tokens, api_keys, feed)
-        app.state.guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
+        guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
+        app.state.callers = Callers(tokens, api_keys, guest_links, feed)
 
     def _prepare_features(self, app: FastAPI, stack: AsyncExitStack) -> None:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""

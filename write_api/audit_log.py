@@ -38,7 +38,9 @@ SYSTEM = Actor("system")
 
 
 def actor_of(identity: Identity) -> Actor:
-    """Who asks: a person by a token, or an API key, whose row tells of which person it is."""
+    """Who asks: a person by a token, a guest, or an API key, whose row tells of which person it is."""
+    if identity.is_guest:
+        return Actor("guest", identity.person_id)
     if identity.scopes is not None:
         return Actor("api_key", int(identity.token_id))
     return Actor("person", identity.person_id)

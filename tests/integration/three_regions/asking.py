@@ -1,4 +1,4 @@
-"""People who ask again and again with one token, at each place that judges tokens, until it is refused."""
+"""People who ask again and again, at each place that judges who asks, until they are refused."""
 
 import statistics
 import time
@@ -27,8 +27,15 @@ ISSUER, AUDIENCE = (
 REFUSED_AGAIN = 3
 BATCHES = 3
 
-Accepts = Callable[[str], bool | None]
-"""Whether a place accepts a token now; None where it judges none, as a writer that has lost its key."""
+Credential = Mapping[str, str]
+"""The header by which somebody says who asks."""
+
+Accepts = Callable[[Credential], bool | None]
+"""Whether a place accepts a credential now; None where it judges none, as a writer that has lost its key."""
+
+# What anybody who may book may ask, and nobody has.
+READ = ("GET", "/api/v1/bookings")
+WRITE = ("PUT", "/api/v1/bookings/9000000000000000000/confirm")
 
 
 def places(three: Platform, stack: ExitStack) -> dict[str, Accepts]:
@@ -42,10 +49,10 @@ def places(three: Platform, stack: ExitStack) -> dict[str, Accepts]:
             stack.enter_context(httpx.Client(base_url=gateway(three, region), timeout=DEADLINE_SECONDS))
             for _ in range(2)
         )
-        found[f"{region} gateway, a read"] = _asks(reading, "/api/v1/bookings")
-        found[f"{region} gateway, the writer"] = _asks(writing, "/api/v1/sessions")
-        found[f"{region} read_api"] = _asks(_direct(three, stack, "read_api", region), "/api/v1/bookings")
-    found["eu write_api"] = _asks(_direct(three, stack, "write_api", "eu"), "/api/v1/sessions")
+        found[f"{region} gateway, a read"] = _asks(reading, READ)
+        found[f"{region} gateway, a write"] = _asks(writing, WRITE)
+        found[f"{region} read_api"] = _asks(_direct(three, stack, "read_api", region), READ)
+    found["eu write_api"] = _asks(_direct(three, stack, "write_api", "eu"), WRITE)
     return found
 
 
@@ -54,11 +61,11 @@ def _direct(three: Platform, stack: ExitStack, component: str, region: str) -> h
     return stack.enter_context(httpx.Client(base_url=url, timeout=DEADLINE_SECONDS))
 
 
-def _asks(client: httpx.Client, path: str) -> Accepts:
-    def accepts(token: str) -> bool | None:
-        answer = client.get(path, headers={"Authorization": f"Bearer {token}"})
-        judged = {200: True, 401: False, 503: None}
-        assert answer.status_code in judged, f"{path}: {answer.status_code} {answer.text}"
+def _asks(client: httpx.Client, question: tuple[str, str]) -> Accepts:
+    def accepts(credential: Credential) -> bool | None:
+        answer = client.request(*question, headers=dict(credential))
+        judged = {200: True, 404: True, 401: False, 503: None}
+        assert answer.status_code in judged, f"{question}: {answer.status_code} {answer.text}"
         return judged[answer.status_code]
 
     return accepts
@@ -79,9 +86,9 @@ def process_of_our_own(three: Platform, region: str, state: Path, *, polls: bool
 
         with portal.wrap_async_context_manager(asynccontextmanager(verifying)()) as verifier:
 
-            def accepts(token: str) -> bool:
+            def accepts(credential: Credential) -> bool:
                 try:
-                    verifier.verify(token)
+                    verifier.verify(credential["Authorization"].removeprefix("Bearer "))
                 except TokenRefusedError:
                     return False
                 return True
@@ -90,23 +97,29 @@ def process_of_our_own(three: Platform, region: str, state: Path, *, polls: bool
 
 
 def seconds_until_refused(
-    everywhere: Mapping[str, Accepts], token: str, revoke: Callable[[], object], *, give_up_seconds: float
+    everywhere: Mapping[str, Accepts],
+    credential: Credential,
+    revoke: Callable[[], object],
+    *,
+    give_up_seconds: float,
 ) -> dict[str, float]:
     """For each place, how long after the revocation's answer the first request was sent that it refused.
 
-    Each place accepts the token before, and refuses it again afterwards. Infinite where it is accepted until
+    Each place accepts before, and refuses again afterwards. Infinite where the credential is accepted until
     `give_up_seconds` after the revocation.
     """
     for name, accepts in everywhere.items():
-        assert accepts(token), f"{name} refuses a good token"
+        assert accepts(credential), f"{name} refuses what is good"
     revoke()
     revoked_at = time.monotonic()
 
     def ask(accepts: Accepts) -> float:
         while True:
             sent_at = time.monotonic()
-            if accepts(token) is False:
-                assert not any(accepts(token) for _ in range(REFUSED_AGAIN)), "refused, then accepted again"
+            if accepts(credential) is False:
+                assert not any(accepts(credential) for _ in range(REFUSED_AGAIN)), (
+                    "refused, then accepted again"
+                )
                 return sent_at - revoked_at
             if sent_at - revoked_at > give_up_seconds:
                 return float("inf")

@@ -2,12 +2,12 @@
 
 import asyncio
 import base64
-import functools
 import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from contracts.api_keys import API_KEY_HEADER
+from mini_auth.guest_links import GUEST_LINK_HEADER
 from tests.conftest import Platform
 from tests.integration.three_regions.asking import (
     Accepts,
+    Credential,
     assert_in_force_in_time,
     places,
     process_of_our_own,
@@ -43,46 +46,94 @@ def judges(three: Platform, stack: ExitStack) -> dict[str, Accepts]:
     return places(three, stack)
 
 
-def token_of(person: Person) -> str:
-    return str(person.client.headers["Authorization"]).removeprefix("Bearer ")
+@dataclass(frozen=True)
+class Revocable:
+    """Something that lets somebody ask, and how it is revoked."""
+
+    credential: Credential
+    revoke: Callable[[], object]
+
+
+def session_of(people: People) -> Revocable:
+    person = people.sign_up("customer")
+    return Revocable(header_of(person), lambda: post(person, "/api/v1/logout"))
+
+
+def person_of(people: People) -> Revocable:
+    person = people.sign_up("customer")
+    return Revocable(header_of(person), lambda: post(person, "/api/v1/logout/everywhere"))
+
+
+def api_key_of(people: People) -> Revocable:
+    person = people.sign_up("customer")
+    wanted = {"name": "a program", "scopes": ["bookings:read", "bookings:write"]}
+    made = person.client.post("/api/v1/api-keys", json=wanted).raise_for_status().json()
+    path = f"/api/v1/api-keys/{made['id']}"
+    return Revocable({API_KEY_HEADER: made["key"]}, lambda: person.client.delete(path).raise_for_status())
+
+
+def header_of(person: Person) -> Credential:
+    return {"Authorization": person.client.headers["Authorization"]}
 
 
 def post(person: Person, path: str) -> None:
     person.client.post(path).raise_for_status()
 
 
-def one_round(
-    people: People, revoke: Callable[[Person], object], judges: Mapping[str, Accepts]
-) -> dict[str, float]:
-    """Somebody new, who is known everywhere, and then revoked."""
-    person = people.sign_up("customer")
-    token = token_of(person)
+def one_round(thing: Revocable, judges: Mapping[str, Accepts]) -> dict[str, float]:
+    """Something that is known everywhere, and then revoked."""
     for name, accepts in judges.items():
-        wait_for(f"{name} takes the token", lambda: accepts(token))  # noqa: B023
-    return seconds_until_refused(judges, token, lambda: revoke(person), give_up_seconds=DEADLINE_SECONDS)
+        wait_for(f"{name} takes it", lambda: accepts(thing.credential))  # noqa: B023
+    return seconds_until_refused(judges, thing.credential, thing.revoke, give_up_seconds=DEADLINE_SECONDS)
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    ("what", "path"), [("a session", "/api/v1/logout"), ("a person", "/api/v1/logout/everywhere")]
+    ("what", "made"), [("a session", session_of), ("a person", person_of), ("an API key", api_key_of)]
 )
 def test_a_revocation_through_any_gateway_is_in_force_in_every_region(
-    everywhere: dict[str, People], judges: dict[str, Accepts], what: str, path: str
+    everywhere: dict[str, People], judges: dict[str, Accepts], what: str, made: Callable[[People], Revocable]
 ) -> None:
     regions = itertools.cycle(REGIONS)
 
     def measure() -> list[dict[str, float]]:
-        return [
-            one_round(everywhere[next(regions)], lambda person: post(person, path), judges)
-            for _ in range(ROUNDS)
-        ]
+        return [one_round(made(everywhere[next(regions)]), judges) for _ in range(ROUNDS)]
 
     assert_in_force_in_time(what, measure)
 
 
-def remove_key(three: Platform, person: Person) -> None:
+def guest_of(three: Platform) -> Revocable:
+    """Somebody with a link. Nobody can revoke one yet: the row is written as write_api would."""
+    wanted = {"name": "Ann Guest", "email": "ann@example.com", "phone": "+84 24 3825 3536"}
+    guest = httpx.post(f"{gateway(three, 'ap')}/api/v1/guests", json=wanted).raise_for_status().json()
+
+    def revoke() -> None:
+        with psycopg.connect(three.database_url("frontrow_write", "main")) as connection:
+            connection.execute(
+                "INSERT INTO revocations (kind, subject, expires_at) VALUES ('person', %s, now() + '1 hour')",
+                (str(guest["id"]),),
+            )
+
+    return Revocable({GUEST_LINK_HEADER: guest["link"]}, revoke)
+
+
+@pytest.mark.timeout(1800)
+def test_a_guests_link_is_good_in_every_region_until_the_guest_is_revoked(
+    three: Platform, judges: dict[str, Accepts]
+) -> None:
+    assert_in_force_in_time(
+        "a guest", lambda: [one_round(guest_of(three), judges) for _ in range(KEY_ROUNDS)]
+    )
+
+
+def signing_key_of(three: Platform, people: People) -> Revocable:
+    credential = header_of(people.sign_up("customer"))
+    key_id = jwt.get_unverified_header(credential["Authorization"].removeprefix("Bearer "))["kid"]
+    return Revocable(credential, lambda: remove_key(three, key_id))
+
+
+def remove_key(three: Platform, key_id: str) -> None:
     """What `frontrow auth rotate-keys --compromised` does, without the time that a command takes to end."""
-    key_id = jwt.get_unverified_header(token_of(person))["kid"]
     secrets = json.loads((three.home / "secrets.json").read_text(encoding="utf-8"))
     url = three.database_url("frontrow_write", "main")
 
@@ -100,8 +151,7 @@ def test_a_compromised_key_is_in_force_in_every_region(
     three: Platform, everywhere: dict[str, People], judges: dict[str, Accepts]
 ) -> None:
     def measure() -> list[dict[str, float]]:
-        remove = functools.partial(remove_key, three)
-        return [one_round(everywhere["us"], remove, judges) for _ in range(KEY_ROUNDS)]
+        return [one_round(signing_key_of(three, everywhere["us"]), judges) for _ in range(KEY_ROUNDS)]
 
     assert_in_force_in_time("a key", measure)
 
@@ -116,13 +166,10 @@ def test_without_polling_a_revoked_session_would_be_accepted(
     )
 
     def measure_one(judges: Mapping[str, Accepts], give_up_seconds: float) -> list[dict[str, float]]:
-        person = everywhere["eu"].sign_up("customer")
+        thing = session_of(everywhere["eu"])
         return [
-            seconds_until_refused(
-                judges, token_of(person), lambda: post(person, "/api/v1/logout"),
-                give_up_seconds=give_up_seconds,
-            )
-        ]  # fmt: skip
+            seconds_until_refused(judges, thing.credential, thing.revoke, give_up_seconds=give_up_seconds)
+        ]
 
     assert_in_force_in_time("a session", lambda: measure_one({"polls": polls}, DEADLINE_SECONDS))
     with pytest.raises(AssertionError, match="accepted for good"):
@@ -162,13 +209,16 @@ def keep_asking(
             newest = answer.json()
         return answer
 
-    def ask(client: httpx.Client, token: str, path: str) -> httpx.Response:
-        return client.get(path, headers={"Authorization": f"Bearer {token}"})
+    def ask(client: httpx.Client, credential: Credential, path: str) -> httpx.Response:
+        return client.get(path, headers=dict(credential))
+
+    def newest_token() -> Credential:
+        return {"Authorization": f"Bearer {newest['access_token']}"}
 
     return [
         (f"refreshes in {region}", refresh),
-        (f"newest in {region}", lambda: ask(asking, newest["access_token"], "/api/v1/bookings")),
-        (f"first in {region}", lambda: ask(staying, token_of(person), "/api/v1/sessions")),
+        (f"newest in {region}", lambda: ask(asking, newest_token(), "/api/v1/bookings")),
+        (f"first in {region}", lambda: ask(staying, header_of(person), "/api/v1/sessions")),
     ]
 
 

@@ -1,12 +1,16 @@
 """People who book without an account."""
 
+from dataclasses import dataclass
+from random import randrange
 from typing import Any
 
 import httpx
 import pytest
 
 from contracts import problems
-from tests.integration.write_api.application import Application
+from contracts.api_keys import API_KEY_HEADER
+from mini_auth.guest_links import GUEST_LINK_HEADER
+from tests.integration.write_api.application import Application, Customer, event_body, eventually
 from tests.people import PASSWORD, unique
 from write_api.guests.service import BY_ADDRESS
 
@@ -70,3 +74,80 @@ async def test_one_address_makes_only_so_many_guests(application: Application) -
     assert (refused.status_code, refused.json()["type"]) == (429, problems.TOO_MANY_REQUESTS.uri)
     assert int(refused.headers["Retry-After"]) > 0
     assert (await registered(application, "192.0.2.5")).status_code == 201
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A guest with a link, and an event that can be booked."""
+
+    application: Application
+    guest: Customer
+    link: str
+    event_id: int
+
+
+@pytest.fixture
+async def scene(application: Application) -> Scene:
+    host = await application.sign_up("host")
+    answer = (await registered(application, f"192.0.2.{100 + randrange(150)}")).raise_for_status().json()
+    guest = Customer(answer["id"], application.client(**{GUEST_LINK_HEADER: answer["link"]}))
+    return Scene(application, guest, answer["link"], (await host.created())["id"])
+
+
+async def test_a_guest_books_confirms_cancels_and_sees_what_is_the_guests_own(scene: Scene) -> None:
+    kept, given_back = [await scene.guest.booked(scene.event_id, 2) for _ in range(2)]
+    assert (await scene.guest.confirm(kept["id"])).json()["status"] == "confirmed"
+    assert (await scene.guest.cancel(given_back["id"])).json()["status"] == "cancelled"
+    assert (await scene.guest.booking(kept["id"]))["status"] == "confirmed"
+    listed = (await scene.guest.client.get("/api/v1/bookings")).json()["bookings"]
+    assert [one["id"] for one in listed] == [given_back["id"], kept["id"]]
+    other = await scene.application.sign_up()
+    booking = await other.booked(scene.event_id)
+    for answer in (await scene.guest.cancel(booking["id"]), await other.cancel(kept["id"])):
+        assert (answer.status_code, answer.json()["type"]) == (404, problems.NOT_FOUND.uri)
+
+
+async def test_a_guest_may_do_nothing_else(scene: Scene) -> None:
+    for method, path, body in (
+        ("GET", "/api/v1/sessions", None),
+        ("POST", "/api/v1/logout", None),
+        ("GET", "/api/v1/me/export", None),
+        ("DELETE", "/api/v1/me", {"password": PASSWORD}),
+        ("POST", "/api/v1/events", event_body()),
+        ("POST", "/api/v1/api-keys", {"name": "a key", "scopes": ["bookings:read"]}),
+    ):
+        answer = await scene.guest.client.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["type"]) == (403, problems.FORBIDDEN.uri), path
+
+
+async def test_a_link_beside_a_token_or_a_key_is_refused(scene: Scene) -> None:
+    person = await scene.application.sign_up()
+    wanted = {"name": "a key", "scopes": ["bookings:read"]}
+    key = (await person.client.post("/api/v1/api-keys", json=wanted)).raise_for_status().json()["key"]
+    token = person.client.headers["Authorization"]
+    link = {GUEST_LINK_HEADER: scene.link}
+    for headers in (
+        {**link, "Authorization": token},
+        {**link, API_KEY_HEADER: key},
+        {**link, "Authorization": token, API_KEY_HEADER: key},
+    ):
+        answer = await scene.application.client(**headers).get("/api/v1/bookings")
+        assert answer.status_code == 401, answer.text
+    two = [(GUEST_LINK_HEADER, scene.link)] * 2
+    assert (await scene.application.anonymous.get("/api/v1/bookings", headers=two)).status_code == 401
+
+
+async def test_a_bad_link_is_refused_and_a_revoked_one_within_two_seconds(scene: Scene) -> None:
+    for link in ("x", scene.link[:-1], scene.link + "A", ""):
+        answer = await scene.application.client(**{GUEST_LINK_HEADER: link}).get("/api/v1/bookings")
+        assert (answer.status_code, answer.json()["type"]) == (401, problems.TOKEN_INVALID.uri), link
+    await scene.guest.booked(scene.event_id)
+    scene.application.database.rows(
+        "INSERT INTO revocations (kind, subject, expires_at) VALUES ('person', %s, now() + '1 hour')",
+        str(scene.guest.id),
+    )
+
+    async def is_refused() -> bool:
+        return (await scene.guest.client.get("/api/v1/bookings")).status_code == 401
+
+    assert await eventually("the link is dead", is_refused)

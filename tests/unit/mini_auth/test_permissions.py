@@ -1,6 +1,7 @@
 """The Authorization header, and the answers to its absence and its faults."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
 import httpx
@@ -10,6 +11,7 @@ from fastapi import Depends, FastAPI, Response
 from contracts.api_keys import API_KEY_HEADER, ApiKeyText
 from contracts.token_claims import Identity
 from mini_auth.callers import MAX_KNOWLEDGE_AGE_SECONDS, Callers
+from mini_auth.guest_links import GUEST_LINK_HEADER, GuestLinkDesk, GuestLinkVerifier
 from mini_auth.permissions import (
     ANYONE,
     BOOK,
@@ -25,6 +27,7 @@ from mini_auth.permissions import (
 from service_kit.problem_responses import add_problem_handlers
 from tests.tokens import Desk
 
+SECRET = b"the key of links, 32 bytes of it"
 Required = Annotated[Identity, Depends(SIGNED_IN)]
 Optional = Annotated[Identity | None, Depends(ANYONE)]
 Booker = Annotated[Identity, Depends(BOOK)]
@@ -35,7 +38,8 @@ Browser = Annotated[Identity | None, Depends(BROWSE_EVENTS)]
 def make_app(desk: Desk) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None)
     add_problem_handlers(app)
-    app.state.callers = Callers(desk.verifier, desk.api_keys.keys, desk.keys)
+    guest_links = GuestLinkVerifier(desk.keys, SECRET, clock=desk.clock)
+    app.state.callers = Callers(desk.verifier, desk.api_keys.keys, guest_links, desk.keys)
 
     @app.get("/mine")
     async def mine(identity: Required) -> int:
@@ -72,9 +76,12 @@ def make_app(desk: Desk) -> FastAPI:
     return app
 
 
-async def get(desk: Desk, path: str, *authorization: str, keys: Sequence[str] = ()) -> httpx.Response:
+async def get(
+    desk: Desk, path: str, *authorization: str, keys: Sequence[str] = (), links: Sequence[str] = ()
+) -> httpx.Response:
     transport = httpx.ASGITransport(make_app(desk))
     headers = [("Authorization", value) for value in authorization] + [(API_KEY_HEADER, key) for key in keys]
+    headers += [(GUEST_LINK_HEADER, link) for link in links]
     async with httpx.AsyncClient(transport=transport, base_url="http://frontrow.test") as client:
         return await client.get(path, headers=headers)
 
@@ -135,7 +142,9 @@ def test_the_documentation_tells_which_addresses_take_a_token(desk: Desk) -> Non
     document = make_app(desk).openapi()
     assert document["components"]["securitySchemes"]["accessToken"]["scheme"] == "bearer"
     assert document["components"]["securitySchemes"]["apiKey"]["name"] == "X-Api-Key"
-    for path in ("/book", "/browse", "/host-events"):
+    assert document["components"]["securitySchemes"]["guestLink"]["name"] == "X-Guest-Link"
+    assert {"guestLink": []} in document["paths"]["/book"]["get"]["security"]
+    for path in ("/browse", "/host-events"):
         assert document["paths"][path]["get"]["security"] == [{"accessToken": []}, {"apiKey": []}]
     for path in ("/mine", "/hosts"):
         assert document["paths"][path]["get"]["security"] == [{"accessToken": []}]
@@ -214,3 +223,32 @@ async def test_what_is_sensitive_waits_for_fresh_knowledge_and_the_rest_goes_on(
         assert problem(await get(desk, "/payments")) == (401, "token-missing")
         for path in ("/book", "/browse", "/host-events"):
             assert (await get(desk, path, bearer)).status_code == 200
+
+
+def guest_link(desk: Desk, person_id: int = 9) -> str:
+    return GuestLinkDesk(SECRET).write(person_id, now=datetime.fromtimestamp(desk.clock.now, UTC))[0]
+
+
+async def test_a_guests_link_books_and_opens_nothing_else(desk: Desk) -> None:
+    link = guest_link(desk)
+    assert (await get(desk, "/book", links=[link])).json() == 9
+    for path in ("/mine", "/anyone", "/browse", "/hosts", "/admins", "/host-events"):
+        assert problem(await get(desk, path, links=[link])) == (403, "forbidden"), path
+
+
+async def test_a_guests_link_comes_alone(desk: Desk) -> None:
+    link, bearer = guest_link(desk), f"Bearer {desk.token()}"
+    key = desk.api_keys.make(scopes=["bookings:write"])
+    for answer in (
+        await get(desk, "/book", links=[link, link]),
+        await get(desk, "/book", bearer, links=[link]),
+        await get(desk, "/book", keys=[key], links=[link]),
+        await get(desk, "/book", bearer, keys=[key], links=[link]),
+    ):
+        assert problem(answer) == (401, "token-invalid")
+
+
+@pytest.mark.parametrize("link", ["", "x", "A" * 2000])
+async def test_a_bad_link_is_refused_also_where_none_is_needed(desk: Desk, link: str) -> None:
+    for path in ("/book", "/mine", "/anyone"):
+        assert problem(await get(desk, path, links=[link])) == (401, "token-invalid")
