@@ -205,13 +205,17 @@ class _Parts:
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
         self._account_store = AccountStore()
         self._account_links = AccountLinks(key_bytes(settings.link_key))
+        self._guest_link_desk = GuestLinkDesk(key_bytes(settings.link_key))
         self._delivery = NotificationDelivery(
             self._delivery_pool,
             self._notifications,
             self.gate,
             find_recipient=self._account_store.find_recipient,
             writer=LetterWriter(
-                self._account_links, sender=settings.mail_sender, public_url=settings.public_url
+                self._account_links,
+                self._guest_link_desk,
+                sender=settings.mail_sender,
+                public_url=settings.public_url,
             ),
             transport=settings.smtp_server,
         )
@@ -318,7 +322,8 @@ class _Parts:
             self._requests_pool,
             GuestStore(),
             add_person=accounts.add_person_without_password,
-            links=GuestLinkDesk(key_bytes(self._settings.link_key)),
+            links=self._guest_link_desk,
+            notify=self._notifications.enqueue,
             limiter=rate_limiter,
         )
         app.state.guests = guests

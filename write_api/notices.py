@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from service_kit.database import Connection
 
-Template = Literal["confirm_email", "account_exists", "password_reset", "password_changed"]
+Template = Literal["confirm_email", "account_exists", "password_reset", "password_changed", "guest_link"]
 """Which letter is written; see write_api/notifications/letters.py."""
 
 

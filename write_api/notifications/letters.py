@@ -12,6 +12,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from mini_auth.guest_links import GuestLinkDesk
 from write_api.account_links import AccountLinks
 from write_api.notices import Recipient
 
@@ -29,8 +30,11 @@ class _Letter:
 class LetterWriter:
     """Writes mails from `sender`, with links to `public_url` that are signed when the mail is written."""
 
-    def __init__(self, links: AccountLinks, *, sender: str, public_url: str) -> None:
+    def __init__(
+        self, links: AccountLinks, guest_links: GuestLinkDesk, *, sender: str, public_url: str
+    ) -> None:
         self._links = links
+        self._guest_links = guest_links
         self.sender = sender
         self._public_url = public_url.rstrip("/")
         self._templates: Mapping[str, Callable[[Recipient, datetime], _Letter]] = {
@@ -38,6 +42,7 @@ class LetterWriter:
             "account_exists": self._account_exists,
             "password_reset": self._password_reset,
             "password_changed": self._password_changed,
+            "guest_link": self._guest_link,
         }
 
     def write(
@@ -97,6 +102,16 @@ class LetterWriter:
             "The password of your account at Frontrow was changed, and all other devices were logged out.\n\n"
             "If it was not you, ask for a new password at once:\n\n"
             f"{self._public_url}/#forgotten-password\n",
+        )
+
+    def _guest_link(self, recipient: Recipient, now: datetime) -> _Letter:
+        code, _ = self._guest_links.write(recipient.person_id, now=now)
+        return _Letter(
+            "Your bookings at Frontrow",
+            "Somebody books at Frontrow as a guest, with this e-mail. If it is you, this is the way to your\n"
+            "bookings; whoever has it can change them:\n\n"
+            f"{self._link('guest', code)}\n\n"
+            "If it is not you, there is nothing to do.\n",
         )
 
     def _reset_link(self, recipient: Recipient, now: datetime) -> str:

@@ -32,6 +32,7 @@ from tests.integration.three_regions.load import repeated
 from tests.integration.three_regions.steps import REGIONS, gateway
 from tests.people import DEADLINE_SECONDS, PASSWORD, People, Person, wait_for
 from tests.soak import sized
+from write_api.audit_log import OPERATOR, AuditLog
 from write_api.signing_keys.service import rotate_keys
 from write_api.signing_keys.store import SigningKeyStore
 
@@ -141,7 +142,10 @@ def remove_key(three: Platform, key_id: str) -> None:
         connect = psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row)
         async with await connect as connection:
             sealing_key = base64.b64decode(secrets["key_sealing_key"])
-            await rotate_keys(connection, SigningKeyStore(), sealing_key, compromised=key_id)
+            audit_log, actor = AuditLog("eu"), OPERATOR
+            await rotate_keys(
+                connection, SigningKeyStore(), sealing_key, audit_log, actor=actor, compromised=key_id
+            )
 
     asyncio.run(remove())
 

@@ -12,7 +12,7 @@ from contracts.api_keys import API_KEY_HEADER
 from mini_auth.guest_links import GUEST_LINK_HEADER
 from tests.integration.write_api.application import Application, Customer, event_body, eventually
 from tests.people import PASSWORD, unique
-from write_api.guests.service import BY_ADDRESS
+from write_api.guests.service import BY_ADDRESS, MAILS_BY_EMAIL
 
 
 def guest(**changes: Any) -> dict[str, Any]:
@@ -50,6 +50,16 @@ async def test_the_same_email_may_be_of_guests_and_of_one_account(application: A
     assert [answer.status_code for answer in answers] == [201, 201, 201]
     assert len({answer.json()["id"] for answer in answers}) == 3
     assert len({answer.json()["link"] for answer in answers}) == 3
+
+
+async def test_the_link_is_mailed_and_nobodys_box_is_filled(application: Application) -> None:
+    email = f"{unique('guest')}@example.com"
+    answers = [await registered(application, "192.0.2.6", email=form) for form in (email, email.upper()) * 4]
+    assert {answer.status_code for answer in answers} == {201}
+    mails = "SELECT person_id FROM notifications WHERE template = 'guest_link' AND person_id = ANY(%s)"
+    people = [answer.json()["id"] for answer in answers]
+    told = [row["person_id"] for row in application.database.rows(mails, people)]
+    assert sorted(told) == people[: MAILS_BY_EMAIL.count]
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mini_auth.guest_links import GuestLinkDesk, GuestLinkVerifier
 from service_kit.smtp import SmtpServer
+from tests.tokens import Known
 from write_api.account_links import AccountLinks
 from write_api.notices import Recipient
 from write_api.notifications.letters import LetterError, LetterWriter
 
 LINKS = AccountLinks(b"a secret")
-WRITER = LetterWriter(LINKS, sender="no-reply@frontrow.test", public_url="https://frontrow.test/")
+GUEST_LINKS = GuestLinkDesk(b"a secret")
+WRITER = LetterWriter(
+    LINKS, GUEST_LINKS, sender="no-reply@frontrow.test", public_url="https://frontrow.test/"
+)
 CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
-TEMPLATES = ["confirm_email", "account_exists", "password_reset", "password_changed"]
+TEMPLATES = ["confirm_email", "account_exists", "password_reset", "password_changed", "guest_link"]
 
 
 def letter(template: str, address: str = "ann@example.com") -> bytes:
@@ -42,6 +47,11 @@ def test_a_link_is_for_its_recipient_and_the_password_of_now() -> None:
         assert (link.subject, link.version) == (7, 3)
         assert 3500 < (link.expires_at - now).total_seconds() <= 3601
     assert LINKS.read_confirmation(code("confirm_email"), now=now) == 7
+
+
+def test_a_guests_link_is_the_recipients_own() -> None:
+    verifier = GuestLinkVerifier(Known(), b"a secret")
+    assert verifier.verify(code("guest_link")).person_id == 7
 
 
 def code(template: str) -> str:
