@@ -39,7 +39,7 @@ class Event(BaseModel):
     """An event. `location` and `price` repeat what the simplest way to make an event takes."""
 
     id: int
-    host_id: int
+    host_id: int = Field(description="Who made it; whose it is, its organisation decides.")
     name: str
     description: str
     category: str
@@ -97,9 +97,9 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
     )
 
 
-def may_see(viewer_id: int | None, row: Mapping[str, Any]) -> bool:
-    """Whether a person (None for somebody without a token) sees an event, given its host_id and status.
+def may_see(status: EventStatus, *, is_host: bool) -> bool:
+    """Whether somebody sees an event of this status; `is_host` is whoever `read_side.event_hosts` names.
 
-    An inactive event is its host's alone; to others it is as if it were not there.
+    An inactive event is its hosts' alone; to others it is as if it were not there.
     """
-    return bool(row["status"] != "inactive" or row["host_id"] == viewer_id)
+    return is_host or status != "inactive"

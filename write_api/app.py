@@ -63,6 +63,10 @@ from write_api.heartbeat import Heartbeat
 from write_api.notifications.delivery import NotificationDelivery
 from write_api.notifications.letters import LetterWriter
 from write_api.notifications.store import NotificationStore
+from write_api.organisation_access import OrganisationAccess
+from write_api.organisations import routes as organisations_routes
+from write_api.organisations.service import OrganisationService
+from write_api.organisations.store import OrganisationStore
 from write_api.other_mains import OtherMains
 from write_api.personal_data import routes as personal_data_routes
 from write_api.personal_data.service import PersonalDataService
@@ -92,6 +96,7 @@ _FEATURES = (
     sessions_routes,
     api_keys_routes,
     guests_routes,
+    organisations_routes,
     personal_data_routes,
     catalogue_routes,
     bookings_routes,
@@ -301,9 +306,6 @@ class _Parts:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""
         passwords = PasswordHashing(self._hasher)
         stack.callback(passwords.close)
-        app.state.catalogue = CatalogueService(
-            self._requests_pool, CatalogueStore(), self._audit_log, self._booking_store.make_seats
-        )
         app.state.bookings = BookingService(
             self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
         )
@@ -318,6 +320,22 @@ class _Parts:
         stack.push_async_callback(rate_limiter.close)
         accounts = AccountService(self._requests_pool, self._account_store, passwords)
         app.state.accounts = accounts
+        organisation_store = OrganisationStore()
+        organisations = OrganisationService(
+            self._requests_pool,
+            organisation_store,
+            self._audit_log,
+            find_person=accounts.find_person,
+            confirmed_email=accounts.confirmed_email,
+        )
+        app.state.organisations = organisations
+        app.state.catalogue = CatalogueService(
+            self._requests_pool,
+            CatalogueStore(),
+            self._audit_log,
+            OrganisationAccess(organisations.own_organisation, organisation_store.may_host),
+            self._booking_store.make_seats,
+        )
         guests = GuestService(
             self._requests_pool,
             GuestStore(),
@@ -334,6 +352,7 @@ class _Parts:
             check_password=accounts.check_password,
             find_person=accounts.find_person,
             find_email=accounts.find_email,
+            roles_as_member=organisation_store.roles_as_member,
             sign=self._key_ring.sign,
             refresh_tokens=RefreshTokens(self._settings.key_sealing_bytes),
             login_limits=LoginLimits(rate_limiter),
@@ -351,6 +370,7 @@ class _Parts:
                 sessions.erase,
                 api_keys.erase,
                 self._notifications.erase,
+                organisations.erase,
                 accounts.erase,
                 guests.erase,
             ),
@@ -387,6 +407,7 @@ async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
         "bookings_person_id_fkey",
         "events_host_id_fkey",
         "venues_host_id_fkey",
+        "organisations_created_by_fkey",
     }:
         raise error
     return problem_response(Problem(problems.TOKEN_INVALID, "The token's account does not exist."))

@@ -32,6 +32,9 @@ class CredentialsWrongError(Problem):
 CheckPassword = Callable[[str, SecretStr], Awaitable[KnownPerson]]
 """Who has this e-mail and this password; raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE."""
 
+ConfirmedEmail = Callable[[Connection, int], Awaitable[str | None]]
+"""The folded e-mail of whoever has this id, if they have shown that it is theirs."""
+
 FindPerson = Callable[[Connection, int], Awaitable[KnownPerson | None]]
 """Who has this id and can log in, as of now."""
 

@@ -14,7 +14,7 @@ class EventService:
 
     async def event(self, event_id: int, *, viewer_id: int | None) -> Event:
         """The event, if `viewer_id` may see it. Raises Problem NOT_FOUND."""
-        row = await self._store.event(event_id)
-        if row is None or not may_see(viewer_id, row):
+        row = await self._store.event(event_id, viewer_id=viewer_id)
+        if row is None or not may_see(row["status"], is_host=row["is_host"]):
             raise Problem(problems.NOT_FOUND, "There is no such event.")
         return event_from_row(row)

@@ -15,10 +15,11 @@ class EventStore:
         self._pool = pool
         self._queries = load_queries("read_api.events")
 
-    async def event(self, event_id: int) -> Mapping[str, Any] | None:
-        """The row of `read_side.event_documents`, or None."""
+    async def event(self, event_id: int, *, viewer_id: int | None) -> Mapping[str, Any] | None:
+        """The row of `read_side.event_documents`, with `is_host` for who asks, or None."""
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(self._queries["read_event"], {"event_id": event_id})
+            parameters = {"event_id": event_id, "viewer_id": viewer_id}
+            cursor = await connection.execute(self._queries["read_event"], parameters)
             return await cursor.fetchone()
 
     async def confirmed_at(self) -> datetime | None:

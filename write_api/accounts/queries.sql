@@ -34,3 +34,7 @@ WHERE id = %(person_id)s AND erased_at IS NULL
 -- Where a mail goes, and for which password a link in it is good.
 SELECT id AS person_id, email, password_version FROM people
 WHERE (id = %(person_id)s::bigint OR email_folded = %(email_folded)s::text) AND erased_at IS NULL
+
+-- select_confirmed_email --
+-- By what others may name somebody who has shown that it is theirs.
+SELECT email_folded FROM people WHERE id = %(person_id)s AND email_confirmed_at IS NOT NULL

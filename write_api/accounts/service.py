@@ -60,6 +60,10 @@ class AccountService:
             raise CredentialsWrongError("Check both, or sign up.", person_id=person_id)
         return known.person
 
+    async def confirmed_email(self, connection: Connection, person_id: int) -> str | None:
+        """The folded e-mail of whoever has this id, if they have shown that it is theirs."""
+        return await self._store.confirmed_email(connection, person_id=person_id)
+
     async def find_person(self, connection: Connection, person_id: int) -> KnownPerson | None:
         """Who has this id and can log in, with the roles of now."""
         return await self._store.known_person(connection, person_id=person_id)

@@ -88,6 +88,12 @@ class AccountStore:
         row = await (await connection.execute(self._queries["select_recipient"], parameters)).fetchone()
         return None if row is None else Recipient(**row)
 
+    async def confirmed_email(self, connection: Connection, *, person_id: int) -> str | None:
+        """The folded e-mail of the person with this id, if it is confirmed."""
+        cursor = await connection.execute(self._queries["select_confirmed_email"], {"person_id": person_id})
+        row = await cursor.fetchone()
+        return None if row is None else row["email_folded"]
+
 
 def _known_person(row: Row) -> KnownPerson:
     return KnownPerson(row["id"], frozenset(row["roles"]))

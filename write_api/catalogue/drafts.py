@@ -35,8 +35,9 @@ class TicketTypeDraft:
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """An event to be made: its own columns by name, and what belongs to it."""
+    """An event to be made: its own columns by name, whose it shall be if that is said, what belongs to it."""
 
+    organisation_id: int | None
     columns: dict[str, Any]
     place: Place | None
     artists: tuple[str, ...]
@@ -44,7 +45,7 @@ class EventDraft:
 
     @property
     def import_reference(self) -> str | None:
-        """The host's own name for the event."""
+        """The organisation's own name for the event."""
         reference: str | None = self.columns["import_reference"]
         return reference
 
@@ -88,7 +89,7 @@ def draft_of(body: EventCreate) -> EventDraft:
         "currency": body.currency,
         "import_reference": body.import_reference,
     }
-    return EventDraft(columns, place, tuple(body.artists), _ticket_types(body))
+    return EventDraft(body.organisation_id, columns, place, tuple(body.artists), _ticket_types(body))
 
 
 def _ticket_types(body: EventCreate) -> tuple[TicketTypeDraft, ...]:

@@ -33,21 +33,21 @@ INSERT INTO artists (name) SELECT unnest(%(names)s::text[]) ON CONFLICT DO NOTHI
 SELECT id, name FROM artists WHERE name = ANY(%(names)s)
 
 -- insert_event --
--- No row comes back where the host made an event with this import reference before.
+-- No row comes back where the organisation has an event with this import reference.
 INSERT INTO events (
-    host_id, venue_id, name, description, category, topics, languages, website, status,
+    organisation_id, host_id, venue_id, name, description, category, topics, languages, website, status,
     starts_at, ends_at, time_zone, is_online, currency, import_reference
 ) VALUES (
-    %(host_id)s, %(venue_id)s, %(name)s, %(description)s, %(category)s, %(topics)s, %(languages)s, %(website)s,
-    %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(import_reference)s
+    %(organisation_id)s, %(host_id)s, %(venue_id)s, %(name)s, %(description)s, %(category)s, %(topics)s, %(languages)s,
+    %(website)s, %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(import_reference)s
 )
-ON CONFLICT (host_id, import_reference) DO NOTHING
+ON CONFLICT (organisation_id, import_reference) DO NOTHING
 RETURNING id
 
 -- select_imported --
--- The events of a host that have one of these import references.
+-- The events of an organisation that have one of these import references.
 SELECT id, import_reference FROM events
-WHERE host_id = %(host_id)s AND import_reference = ANY(%(references)s)
+WHERE organisation_id = %(organisation_id)s AND import_reference = ANY(%(references)s)
 
 -- insert_ticket_type --
 -- The stock and the seats of it are made by the bookings, in the same transaction.
@@ -73,7 +73,7 @@ SELECT pg_advisory_xact_lock(%(event_id)s)
 -- lock_event --
 -- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
 SELECT
-    id, host_id, venue_id, name, description, category, topics, languages, website, status,
+    id, organisation_id, venue_id, name, description, category, topics, languages, website, status,
     starts_at, ends_at, time_zone, is_online
 FROM events WHERE id = %(event_id)s FOR UPDATE
 
@@ -89,3 +89,7 @@ WHERE id = %(event_id)s
 -- select_document --
 -- The event as everyone reads it, here on the primary and within the transaction that changed it.
 SELECT * FROM read_side.event_documents WHERE id = %(event_id)s
+
+-- is_host --
+-- Whether somebody sees the event even while it is inactive.
+SELECT FROM read_side.event_hosts WHERE event_id = %(event_id)s AND person_id = %(person_id)s

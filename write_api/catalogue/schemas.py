@@ -20,7 +20,7 @@ from pydantic import (
 
 from contracts.event import EventStatus
 from contracts.money import MAX_PRICE_MINOR, is_currency, to_minor
-from service_kit.fields import Instant, Line, RequestBody, Text
+from service_kit.fields import Id, Instant, Line, RequestBody, Text
 from write_api.seat_blocks import MAX_SEATS_PER_EVENT
 
 MAX_BULK_EVENTS = 200
@@ -158,7 +158,11 @@ class EventCreate(RequestBody):
     is_online: StrictBool = False
     status: EventStatus = "inactive"
     import_reference: Line | None = Field(
-        default=None, description="Your own name for the event: creating it again gives the same event."
+        default=None,
+        description="The organisation's own name for the event: creating it again gives the same event.",
+    )
+    organisation_id: Id | None = Field(
+        default=None, description="Whose event it is. Default: your own organisation's."
     )
 
     @model_validator(mode="after")
@@ -189,7 +193,7 @@ class EventCreate(RequestBody):
         return self
 
 
-_FIXED = ("available_seats", "price", "currency", "ticket_types", "import_reference")
+_FIXED = ("available_seats", "price", "currency", "ticket_types", "import_reference", "organisation_id")
 
 
 class EventUpdate(RequestBody):

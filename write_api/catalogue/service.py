@@ -1,6 +1,6 @@
 """What the catalogue decides: what a new event becomes, who may change one, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from write_api.catalogue.drafts import EventDraft, draft_of, place_of
 from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.status import action_of, may_become
 from write_api.catalogue.store import CatalogueStore
+from write_api.organisation_access import OrganisationAccess
 from write_api.seat_blocks import MakeSeats, SeatBlock
 
 MAX_SEATS_PER_BULK = 100_000
@@ -36,14 +37,22 @@ class Outcome:
 class CatalogueService:
     """Creates and updates events. Lock order: event, venues by name, artists by name."""
 
-    def __init__(self, pool: Pool, store: CatalogueStore, audit_log: AuditLog, make_seats: MakeSeats) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        store: CatalogueStore,
+        audit_log: AuditLog,
+        organisations: OrganisationAccess,
+        make_seats: MakeSeats,
+    ) -> None:
         self._pool = pool
         self._store = store
         self._audit_log = audit_log
+        self._organisations = organisations
         self._make_seats = make_seats
 
     async def create(self, host: Identity, body: EventCreate) -> tuple[Event, bool]:
-        """Makes the event with its seats; tells whether it is new. Raises psycopg.Error."""
+        """Makes the event with its seats; tells if it is new. Raises Problem FORBIDDEN, psycopg.Error."""
         async with self._pool.connection() as connection, connection.transaction():
             [outcome] = await self._create(connection, host, [draft_of(body)])
             return await self._event(connection, outcome.event_id), outcome.status == "created"
@@ -73,19 +82,19 @@ class CatalogueService:
             )
         try:
             results.update(await self._create_together(host, drafts))
-        except _ONE_EVENTS_FAULT:
+        except (*_ONE_EVENTS_FAULT, Problem):
             for index, draft in drafts.items():
                 results[index] = await self._create_alone(host, index, draft)
         return [results[index] for index in sorted(results)]
 
     async def update(self, host: Identity, event_id: int, body: EventUpdate) -> Event:
-        """Changes an event of the host's own.
+        """Changes an event of an organisation of which the person is owner or staff.
 
         Raises Problem NOT_FOUND, FORBIDDEN, CONFLICT, INVALID_REQUEST.
         """
         async with self._pool.connection() as connection, connection.transaction():
             row = await self._store.lock_event(connection, event_id)
-            before = _own_event(row, host.person_id, event_id)
+            before = await self._hosted(connection, host, row, event_id)
             columns = _merged(before, body)
             place = place_of(body.location, body.venue, columns["time_zone"])
             if place is not None:
@@ -108,7 +117,8 @@ class CatalogueService:
         """The event, if `viewer_id` may see it. Raises Problem NOT_FOUND."""
         async with self._pool.connection() as connection:
             row = await self._store.document(connection, event_id)
-        if row is None or not may_see(viewer_id, row):
+            is_host = viewer_id is not None and await self._store.is_host(connection, event_id, viewer_id)
+        if row is None or not may_see(row["status"], is_host=is_host):
             raise Problem(problems.NOT_FOUND, "There is no such event.")
         return event_from_row(row)
 
@@ -123,6 +133,8 @@ class CatalogueService:
     async def _create_alone(self, host: Identity, index: int, draft: EventDraft) -> BulkResult:
         try:
             return (await self._create_together(host, {index: draft}))[index]
+        except Problem as problem:
+            return _refused(index, problem)
         except _ONE_EVENTS_FAULT:
             return _refused(index, Problem(problems.INVALID_REQUEST, "The database refuses this event."))
 
@@ -131,6 +143,7 @@ class CatalogueService:
     ) -> list[Outcome]:
         """Makes the drafts' events with all that belongs to them, within the caller's transaction."""
         await self._store.allow_long_statements(connection)
+        organisations = await self._hosting(connection, host, {draft.organisation_id for draft in drafts})
         venues = await self._store.venue_ids(
             connection, host.person_id, [draft.place for draft in drafts if draft.place is not None]
         )
@@ -138,10 +151,14 @@ class CatalogueService:
             connection, [name for draft in drafts for name in draft.artists]
         )
         # By reference, so that two requests which share some of them wait in one order, not for each other.
-        order = sorted(range(len(drafts)), key=lambda index: drafts[index].import_reference or "")
+        owners = [organisations[draft.organisation_id] for draft in drafts]
+        order = sorted(
+            range(len(drafts)), key=lambda index: (owners[index], drafts[index].import_reference or "")
+        )
         rows = [
             {
                 **drafts[index].columns,
+                "organisation_id": owners[index],
                 "host_id": host.person_id,
                 "venue_id": None if (place := drafts[index].place) is None else venues[place],
             }
@@ -158,13 +175,42 @@ class CatalogueService:
         await self._record_creation(connection, host, created)
         if len(created) == len(drafts):
             return [Outcome(event_id, "created") for event_id, _ in created]
-        known = await self._store.imported(connection, host.person_id, drafts)
+        known = {owner: await self._store.imported(connection, owner, drafts) for owner in set(owners)}
         return [
             Outcome(event_id, "created")
             if (event_id := ids[index]) is not None
-            else Outcome(known[draft.import_reference or ""], "existing")
+            else Outcome(known[owners[index]][draft.import_reference or ""], "existing")
             for index, draft in enumerate(drafts)
         ]
+
+    async def _hosting(
+        self, connection: Connection, host: Identity, asked: Collection[int | None]
+    ) -> dict[int | None, int]:
+        """The organisations that are asked for, None for the person's own. Raises Problem FORBIDDEN.
+
+        The person may host for them until the transaction ends.
+        """
+        hosting: dict[int | None, int] = {}
+        for named in sorted(asked, key=lambda one: one or 0):
+            organisation_id = named or await self._organisations.own_organisation(connection, host.person_id)
+            if not await self._organisations.may_host(connection, host.person_id, organisation_id):
+                raise Problem(problems.FORBIDDEN, f"You make no events for organisation {organisation_id}.")
+            hosting[named] = organisation_id
+        return hosting
+
+    async def _hosted(self, connection: Connection, host: Identity, row: Row | None, event_id: int) -> Row:
+        """The event's row, if the person may change it, until the transaction ends.
+
+        Raises Problem NOT_FOUND, FORBIDDEN.
+        """
+        is_host = row is not None and await self._organisations.may_host(
+            connection, host.person_id, row["organisation_id"]
+        )
+        if row is None or not may_see(row["status"], is_host=is_host):
+            raise Problem(problems.NOT_FOUND, f"There is no event {event_id}.")
+        if not is_host:
+            raise Problem(problems.FORBIDDEN, f"Event {event_id} is another organisation's.")
+        return row
 
     async def _record_creation(
         self, connection: Connection, host: Identity, created: Sequence[tuple[int, EventDraft]]
@@ -229,20 +275,11 @@ class CatalogueService:
         return event_from_row(document)
 
 
-def _own_event(row: Row | None, host_id: int, event_id: int) -> Row:
-    """The row, if the event is there and the host's. Raises Problem NOT_FOUND, FORBIDDEN."""
-    if row is None or not may_see(host_id, row):
-        raise Problem(problems.NOT_FOUND, f"There is no event {event_id}.")
-    if row["host_id"] != host_id:
-        raise Problem(problems.FORBIDDEN, f"Event {event_id} is another host's.")
-    return row
-
-
 def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
     """The event's columns after the update. Raises Problem CONFLICT, INVALID_REQUEST."""
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     renamed = {"start_at": "starts_at", "end_at": "ends_at"}
-    columns = {name: value for name, value in before.items() if name not in {"id", "host_id"}}
+    columns = {name: value for name, value in before.items() if name not in {"id", "organisation_id"}}
     columns.update(
         {
             renamed.get(name, name): value

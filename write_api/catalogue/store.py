@@ -55,11 +55,11 @@ class CatalogueStore:
         return [ticket_type_id for ticket_type_id in ids if ticket_type_id is not None]
 
     async def imported(
-        self, connection: Connection, host_id: int, drafts: Iterable[EventDraft]
+        self, connection: Connection, organisation_id: int, drafts: Iterable[EventDraft]
     ) -> dict[str, int]:
-        """The ids of the host's events by import reference, of those that the drafts have."""
+        """The ids of the organisation's events by import reference, of those that the drafts have."""
         references = [draft.import_reference for draft in drafts if draft.import_reference is not None]
-        parameters = {"host_id": host_id, "references": references}
+        parameters = {"organisation_id": organisation_id, "references": references}
         rows = await (await connection.execute(self._queries["select_imported"], parameters)).fetchall()
         return {row["import_reference"]: row["id"] for row in rows}
 
@@ -97,6 +97,11 @@ class CatalogueStore:
         """The event's row of `read_side.event_documents`."""
         cursor = await connection.execute(self._queries["select_document"], {"event_id": event_id})
         return await cursor.fetchone()
+
+    async def is_host(self, connection: Connection, event_id: int, person_id: int) -> bool:
+        """Whether a person is owner or staff of the event's organisation."""
+        parameters = {"event_id": event_id, "person_id": person_id}
+        return await (await connection.execute(self._queries["is_host"], parameters)).fetchone() is not None
 
     async def _insert_each(
         self, connection: Connection, name: str, rows: Sequence[Mapping[str, Any]]

@@ -35,6 +35,16 @@ SELECT
     ) AS notifications,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.memberships WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS memberships,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.invitations WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS invitations,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT
                 id, at, action, subject, outcome, region,
                 CASE WHEN actor_id = %(person_id)s THEN client_address END AS client_address

@@ -27,4 +27,6 @@ class Export(BaseModel):
     events: Rows = Field(description="Those that you host.")
     venues: Rows = Field(description="Those of your events.")
     notifications: Rows = Field(description="What you were told by mail in the last month.")
+    memberships: Rows = Field(description="The organisations that you belong to.")
+    invitations: Rows = Field(description="Those to your e-mail, open or not.")
     audit_entries: Rows = Field(description="What you did, and what was done to your account.")

@@ -13,6 +13,7 @@ from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
 from write_api.audit_log import NOBODY, Actor, AuditLog, actor_of
 from write_api.known_people import CheckPassword, CredentialsWrongError, FindEmail, FindPerson, KnownPerson
+from write_api.organisation_access import RolesAsMember
 from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshToken, RefreshTokenRefusedError, RefreshTokens
 from write_api.sessions.schemas import Login, Refresh, Session, SessionList, Tokens
@@ -34,6 +35,7 @@ class SessionService:
         check_password: CheckPassword,
         find_person: FindPerson,
         find_email: FindEmail,
+        roles_as_member: RolesAsMember,
         sign: Sign,
         refresh_tokens: RefreshTokens,
         login_limits: LoginLimits,
@@ -46,6 +48,7 @@ class SessionService:
         self._check_password = check_password
         self._find_person = find_person
         self._find_email = find_email
+        self._roles_as_member = roles_as_member
         self._sign = sign
         self._refresh_tokens = refresh_tokens
         self._login_limits = login_limits
@@ -201,12 +204,13 @@ class SessionService:
             return has_ended
 
     async def _tokens(self, connection: Connection, person: KnownPerson, session: LiveSession) -> Tokens:
+        roles_as_member = await self._roles_as_member(connection, person.person_id)
         issued_at: datetime = await self._store.issue_time(connection, person.person_id)
         claims = access_token_claims(
             issuer=self._issuer,
             audience=self._audience,
             person_id=person.person_id,
-            roles=person.roles,
+            roles=person.roles | roles_as_member,
             session_id=session.id,
             token_id=uuid.uuid4().hex,
             now=issued_at,

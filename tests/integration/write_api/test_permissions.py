@@ -60,7 +60,13 @@ async def scene(application: Application) -> AsyncIterator[Scene]:
 async def ask(client: httpx.AsyncClient, scene: Scene, method: str, path: str) -> httpx.Response:
     """A request that would be right, were it sent by the right person."""
     address = path.format(
-        event_id=scene.event["id"], booking_id=scene.booking["id"], session_id=1, api_key_id=1
+        event_id=scene.event["id"],
+        booking_id=scene.booking["id"],
+        session_id=1,
+        api_key_id=1,
+        organisation_id=1,
+        person_id=1,
+        invitation_id=1,
     )
     bodies: dict[tuple[str, str], Any] = {
         ("post", "/api/v1/events"): event_body(),
@@ -73,7 +79,7 @@ async def ask(client: httpx.AsyncClient, scene: Scene, method: str, path: str) -
 
 def test_all_but_four_addresses_need_a_token() -> None:
     assert set(OPERATIONS) >= OPEN
-    assert len(GUARDED) == 15
+    assert len(GUARDED) == 27
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)

@@ -1,0 +1,1 @@
+"""Organisations: who runs events together, and what each of them may do."""
