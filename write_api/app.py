@@ -24,14 +24,11 @@ from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
 from service_kit.openapi import with_consistency_tokens, with_problems
 from service_kit.problem_responses import Problem, add_problem_handlers, problem_response
-from service_kit.rate_limits import RateLimiter
 from service_kit.request_limits import BodyLimit
 from service_kit.request_origin import KnowRequestOrigin
 from service_kit.settings import key_bytes
 from write_api.account_links import AccountLinks
-from write_api.accounts import routes as accounts_routes
-from write_api.accounts.passwords import PasswordHashing, password_hasher
-from write_api.accounts.service import AccountService
+from write_api.accounts.passwords import password_hasher
 from write_api.accounts.store import AccountStore
 from write_api.answer_gate import (
     AnswerGate,
@@ -41,41 +38,20 @@ from write_api.answer_gate import (
     OnlyWhile,
     QuorumFlush,
 )
-from write_api.api_keys import routes as api_keys_routes
-from write_api.api_keys.service import ApiKeyService
 from write_api.api_keys.store import ApiKeyStore
 from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
-from write_api.bookings import routes as bookings_routes
-from write_api.bookings.batches import BookingQueues
 from write_api.bookings.expiry import HoldExpiry
-from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
-from write_api.catalogue.service import CatalogueService
-from write_api.catalogue.store import CatalogueStore
 from write_api.consistency import AnswerConsistency
+from write_api.features import ROUTERS, Features
 from write_api.generations import Generations, QuorumMembers
-from write_api.guests import routes as guests_routes
-from write_api.guests.service import GuestService
-from write_api.guests.store import GuestStore
 from write_api.heartbeat import Heartbeat
 from write_api.notifications.delivery import NotificationDelivery
 from write_api.notifications.letters import LetterWriter
 from write_api.notifications.store import NotificationStore
-from write_api.organisation_access import OrganisationAccess
-from write_api.organisations import routes as organisations_routes
-from write_api.organisations.service import OrganisationService
-from write_api.organisations.store import OrganisationStore
 from write_api.other_mains import OtherMains
-from write_api.personal_data import routes as personal_data_routes
-from write_api.personal_data.service import PersonalDataService
-from write_api.personal_data.store import PersonalDataStore
-from write_api.sessions import routes as sessions_routes
-from write_api.sessions.login_limits import LoginLimits
-from write_api.sessions.refresh_tokens import RefreshTokens
-from write_api.sessions.service import SessionService
-from write_api.sessions.store import SessionStore
 from write_api.settings import WriteApiSettings
 from write_api.signing_keys.service import KeyRing
 from write_api.signing_keys.store import SigningKeyStore
@@ -89,18 +65,6 @@ HIGHEST_GENERATION = "highest-generation-seen"
 
 REQUEST_CONNECTIONS = 16
 CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behind requests in a queue
-
-
-_FEATURES = (
-    accounts_routes,
-    sessions_routes,
-    api_keys_routes,
-    guests_routes,
-    organisations_routes,
-    personal_data_routes,
-    catalogue_routes,
-    bookings_routes,
-)
 
 
 class WriteApi(FastAPI):
@@ -158,8 +122,8 @@ def create_app(
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)
     health = health_router(process=PROCESS, region=settings.region, readiness=parts.readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
-    for routes in _FEATURES:
-        app.include_router(routes.router)
+    for router in ROUTERS:
+        app.include_router(router)
     require_declared_permissions(app)
     return app
 
@@ -176,8 +140,6 @@ class _Parts:
         hasher: PasswordHasher,
     ) -> None:
         self._settings = settings
-        self._booking_store = booking_store
-        self._hasher = hasher
         self._requests_pool = _primary_pool(
             settings, "requests", max_size=REQUEST_CONNECTIONS, max_waiting=512
         )
@@ -185,10 +147,8 @@ class _Parts:
         members = _members(settings)
         generations = Generations(self._control_pool, region=settings.region, members=members)
         self._other_mains = OtherMains(settings.other_mains, settings.state_directory / HIGHEST_GENERATION)
-        self._audit_log = AuditLog(settings.region)
-        self._key_ring = KeyRing(
-            self._control_pool, SigningKeyStore(), settings.key_sealing_bytes, self._audit_log
-        )
+        audit_log = AuditLog(settings.region)
+        self._key_ring = KeyRing(self._control_pool, SigningKeyStore(), settings.key_sealing_bytes, audit_log)
         self.standing = Standing(
             generations, self._other_mains, take_over=self._key_ring.load, rule=writer_rule
         )
@@ -206,23 +166,34 @@ class _Parts:
         self.signer = TokenSigner(key_bytes(settings.consistency_key))
         self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
         self._expiry = HoldExpiry(self._control_pool, booking_store)
-        self._notifications = NotificationStore()
+        notifications = NotificationStore()
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
-        self._account_store = AccountStore()
+        account_store = AccountStore()
         self._account_links = AccountLinks(key_bytes(settings.link_key))
-        self._guest_link_desk = GuestLinkDesk(key_bytes(settings.link_key))
+        guest_links = GuestLinkDesk(key_bytes(settings.link_key))
         self._delivery = NotificationDelivery(
             self._delivery_pool,
-            self._notifications,
+            notifications,
             self.gate,
-            find_recipient=self._account_store.find_recipient,
+            find_recipient=account_store.find_recipient,
             writer=LetterWriter(
                 self._account_links,
-                self._guest_link_desk,
+                guest_links,
                 sender=settings.mail_sender,
                 public_url=settings.public_url,
             ),
             transport=settings.smtp_server,
+        )
+        self._features = Features(
+            settings=settings,
+            pool=self._requests_pool,
+            audit_log=audit_log,
+            account_store=account_store,
+            booking_store=booking_store,
+            guest_links=guest_links,
+            notifications=notifications,
+            sign=self._key_ring.sign,
+            hasher=hasher,
         )
         self._api_key_uses = ApiKeyUses(self._control_pool, ApiKeyStore())
         self._knows_key: Callable[[str], bool] = lambda _: False
@@ -239,7 +210,7 @@ class _Parts:
                 await pool.open(wait=True, timeout=FIRST_CONNECTION_SECONDS)
                 stack.push_async_callback(pool.close)
             # 2. What a writer has: on the primary at once, on a standby when it is promoted.
-            self._prepare_features(app, stack)
+            self._features.prepare(app, stack)
             await self.standing.ask()
             # 3. What verifies tokens, API keys and guests' links, as this region's reader has it.
             await self._verify_callers(app, stack)
@@ -301,81 +272,6 @@ class _Parts:
         api_keys = ApiKeys(reader_of_api_keys(pool), on_use=self._api_key_uses.note)
         guest_links = GuestLinkVerifier(feed, key_bytes(self._settings.link_key))
         app.state.callers = Callers(tokens, api_keys, guest_links, feed)
-
-    def _prepare_features(self, app: FastAPI, stack: AsyncExitStack) -> None:
-        """The one place where features meet: the bookings make the seats of the catalogue's events."""
-        passwords = PasswordHashing(self._hasher)
-        stack.callback(passwords.close)
-        app.state.bookings = BookingService(
-            self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
-        )
-        api_keys = app.state.api_keys = ApiKeyService(self._requests_pool, ApiKeyStore(), self._audit_log)
-        queues = BookingQueues(
-            self._requests_pool, self._booking_store, hold_seconds=self._settings.hold_seconds
-        )
-        stack.push_async_callback(queues.close)
-        app.state.booking_queues = queues
-
-        rate_limiter = RateLimiter(self._settings.redis)
-        stack.push_async_callback(rate_limiter.close)
-        accounts = AccountService(self._requests_pool, self._account_store, passwords)
-        app.state.accounts = accounts
-        organisation_store = OrganisationStore()
-        organisations = OrganisationService(
-            self._requests_pool,
-            organisation_store,
-            self._audit_log,
-            find_person=accounts.find_person,
-            confirmed_email=accounts.confirmed_email,
-        )
-        app.state.organisations = organisations
-        app.state.catalogue = CatalogueService(
-            self._requests_pool,
-            CatalogueStore(),
-            self._audit_log,
-            OrganisationAccess(organisations.own_organisation, organisation_store.may_host),
-            self._booking_store.make_seats,
-        )
-        guests = GuestService(
-            self._requests_pool,
-            GuestStore(),
-            add_person=accounts.add_person_without_password,
-            links=self._guest_link_desk,
-            notify=self._notifications.enqueue,
-            limiter=rate_limiter,
-        )
-        app.state.guests = guests
-        sessions = SessionService(
-            self._requests_pool,
-            SessionStore(),
-            self._audit_log,
-            check_password=accounts.check_password,
-            find_person=accounts.find_person,
-            find_email=accounts.find_email,
-            roles_as_member=organisation_store.roles_as_member,
-            sign=self._key_ring.sign,
-            refresh_tokens=RefreshTokens(self._settings.key_sealing_bytes),
-            login_limits=LoginLimits(rate_limiter),
-            issuer=self._settings.token_issuer,
-            audience=self._settings.token_audience,
-        )
-        app.state.sessions = sessions
-        app.state.personal_data = PersonalDataService(
-            self._requests_pool,
-            PersonalDataStore(),
-            self._audit_log,
-            confirm_password=sessions.confirm_password,
-            # The sessions' lock comes before any row's; by the account's e-mail its mails are found.
-            erasures=(
-                sessions.erase,
-                api_keys.erase,
-                self._notifications.erase,
-                organisations.erase,
-                accounts.erase,
-                guests.erase,
-            ),
-            limiter=rate_limiter,
-        )
 
 
 def _primary_pool(settings: WriteApiSettings, name: str, *, max_size: int, max_waiting: int) -> Pool:

@@ -1,6 +1,6 @@
 """What the sessions ask of the accounts: who somebody is, by password or by id.
 
-The features never import each other; `app.py` hands these functions to the sessions.
+The features never import each other; `features.py` hands these functions to the sessions.
 """
 
 from collections.abc import Awaitable, Callable

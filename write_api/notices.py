@@ -1,6 +1,6 @@
 """What features ask of the notifications, and what those ask of the accounts.
 
-The features never import each other; `app.py` hands these functions from one to the other.
+The features never import each other; `features.py` hands these functions from one to the other.
 """
 
 from collections.abc import Awaitable, Callable

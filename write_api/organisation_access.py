@@ -1,6 +1,6 @@
 """What other features ask of the organisations: who may host where, and which roles that gives in tokens.
 
-The features never import each other; `app.py` hands these functions to them.
+The features never import each other; `features.py` hands these functions to them.
 """
 
 from collections.abc import Awaitable, Callable

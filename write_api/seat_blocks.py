@@ -1,6 +1,6 @@
 """What the catalogue asks of the bookings when it makes an event: seats, in blocks of one ticket type.
 
-The features never import each other; `app.py` hands the function that makes seats to the catalogue.
+The features never import each other; `features.py` hands the function that makes seats to the catalogue.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,0 +1,147 @@
+"""The features of write_api, wired in one place: each is handed what it needs of the others as a callable."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from argon2 import PasswordHasher
+from fastapi import FastAPI
+
+from mini_auth.guest_links import GuestLinkDesk
+from service_kit.database import Pool
+from service_kit.rate_limits import RateLimiter
+from write_api.accounts import routes as accounts_routes
+from write_api.accounts.passwords import PasswordHashing
+from write_api.accounts.service import AccountService
+from write_api.accounts.store import AccountStore
+from write_api.api_keys import routes as api_keys_routes
+from write_api.api_keys.service import ApiKeyService
+from write_api.api_keys.store import ApiKeyStore
+from write_api.audit_log import AuditLog
+from write_api.bookings import routes as bookings_routes
+from write_api.bookings.batches import BookingQueues
+from write_api.bookings.service import BookingService
+from write_api.bookings.store import BookingStore
+from write_api.catalogue import routes as catalogue_routes
+from write_api.catalogue.service import CatalogueService
+from write_api.catalogue.store import CatalogueStore
+from write_api.guests import routes as guests_routes
+from write_api.guests.service import GuestService
+from write_api.guests.store import GuestStore
+from write_api.notifications.store import NotificationStore
+from write_api.organisation_access import OrganisationAccess
+from write_api.organisations import routes as organisations_routes
+from write_api.organisations.service import OrganisationService
+from write_api.organisations.store import OrganisationStore
+from write_api.personal_data import routes as personal_data_routes
+from write_api.personal_data.service import PersonalDataService
+from write_api.personal_data.store import PersonalDataStore
+from write_api.sessions import routes as sessions_routes
+from write_api.sessions.login_limits import LoginLimits
+from write_api.sessions.refresh_tokens import RefreshTokens
+from write_api.sessions.service import SessionService
+from write_api.sessions.store import SessionStore
+from write_api.settings import WriteApiSettings
+
+ROUTERS = tuple(
+    routes.router
+    for routes in (
+        accounts_routes,
+        sessions_routes,
+        api_keys_routes,
+        guests_routes,
+        organisations_routes,
+        personal_data_routes,
+        catalogue_routes,
+        bookings_routes,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the features share; `prepare` makes their services, which routes find in `app.state`."""
+
+    settings: WriteApiSettings
+    pool: Pool
+    audit_log: AuditLog
+    account_store: AccountStore
+    booking_store: BookingStore
+    guest_links: GuestLinkDesk
+    notifications: NotificationStore
+    sign: Callable[[Mapping[str, Any]], str]
+    hasher: PasswordHasher
+
+    def prepare(self, app: FastAPI, stack: AsyncExitStack) -> None:
+        """The one place where features meet: the bookings make the seats of the catalogue's events."""
+        passwords = PasswordHashing(self.hasher)
+        stack.callback(passwords.close)
+        app.state.bookings = BookingService(
+            self.pool, self.booking_store, hold_seconds=self.settings.hold_seconds
+        )
+        api_keys = app.state.api_keys = ApiKeyService(self.pool, ApiKeyStore(), self.audit_log)
+        queues = BookingQueues(self.pool, self.booking_store, hold_seconds=self.settings.hold_seconds)
+        stack.push_async_callback(queues.close)
+        app.state.booking_queues = queues
+
+        rate_limiter = RateLimiter(self.settings.redis)
+        stack.push_async_callback(rate_limiter.close)
+        accounts = AccountService(self.pool, self.account_store, passwords)
+        app.state.accounts = accounts
+        organisation_store = OrganisationStore()
+        organisations = OrganisationService(
+            self.pool,
+            organisation_store,
+            self.audit_log,
+            find_person=accounts.find_person,
+            confirmed_email=accounts.confirmed_email,
+        )
+        app.state.organisations = organisations
+        app.state.catalogue = CatalogueService(
+            self.pool,
+            CatalogueStore(),
+            self.audit_log,
+            OrganisationAccess(organisations.own_organisation, organisation_store.may_host),
+            self.booking_store.make_seats,
+        )
+        guests = GuestService(
+            self.pool,
+            GuestStore(),
+            add_person=accounts.add_person_without_password,
+            links=self.guest_links,
+            notify=self.notifications.enqueue,
+            limiter=rate_limiter,
+        )
+        app.state.guests = guests
+        sessions = SessionService(
+            self.pool,
+            SessionStore(),
+            self.audit_log,
+            check_password=accounts.check_password,
+            find_person=accounts.find_person,
+            find_email=accounts.find_email,
+            roles_as_member=organisation_store.roles_as_member,
+            sign=self.sign,
+            refresh_tokens=RefreshTokens(self.settings.key_sealing_bytes),
+            login_limits=LoginLimits(rate_limiter),
+            issuer=self.settings.token_issuer,
+            audience=self.settings.token_audience,
+        )
+        app.state.sessions = sessions
+        app.state.personal_data = PersonalDataService(
+            self.pool,
+            PersonalDataStore(),
+            self.audit_log,
+            confirm_password=sessions.confirm_password,
+            # The sessions' lock comes before any row's; by the account's e-mail its mails are found.
+            erasures=(
+                sessions.erase,
+                api_keys.erase,
+                self.notifications.erase,
+                organisations.erase,
+                accounts.erase,
+                guests.erase,
+            ),
+            limiter=rate_limiter,
+        )
