@@ -1,5 +1,6 @@
 """The catalogue of regions: their names, places, neighbours and addresses, read from `catalogue.toml`."""
 
+import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ GLOBAL = "global"
 GLOBAL_COMPONENTS = ("balancer_admin", "inbox", "inbox_smtp", "links")
 REACHED_COMPONENTS = ("main", "write_api")
 """What one region may reach of another: replication and forwarded writes; nothing else crosses."""
+MAX_LIMITS_TIMES = 10_000
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 FIRST_EPHEMERAL_PORT = 32768
 """Linux hands out client ports from here on (net.ipv4.ip_local_port_range)."""
 
@@ -97,11 +100,24 @@ class Lane:
 
 
 @dataclass(frozen=True)
+class Edge:
+    """What people meet where they arrive."""
+
+    https: bool = False
+    """Whether they come by TLS, which ends before the first proxy of ours."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web applications of other origins that may call the APIs from a browser."""
+    request_limits_times: int = 1
+    """How many times the limits of requests and bookings are multiplied; more than 1 only for tests."""
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """All regions, the primary one, the address where people arrive, and what belongs to no region."""
 
     primary: str
     front_door: Address
+    edge: Edge
     global_addresses: Mapping[str, Address]
     regions: Mapping[str, Region]
 
@@ -200,7 +216,7 @@ def load_catalogue(path: Path = CATALOGUE_FILE) -> Catalogue:
 
 def parse_catalogue(document: Mapping[str, Any]) -> Catalogue:
     """Build a catalogue from a parsed document; raises CatalogueError with the entry that is wrong."""
-    _only_keys(document, {"primary", "front_door", "global", "regions"}, "the catalogue")
+    _only_keys(document, {"primary", "front_door", "edge", "global", "regions"}, "the catalogue")
     tables = _table(document["regions"], "regions")
     if not tables:
         raise CatalogueError("regions must name at least one region")
@@ -219,6 +235,7 @@ def parse_catalogue(document: Mapping[str, Any]) -> Catalogue:
     catalogue = Catalogue(
         primary=document["primary"],
         front_door=Address.parse(document["front_door"], "front_door"),
+        edge=_parse_edge(document["edge"]),
         global_addresses=_parse_addresses(
             document["global"]["addresses"], GLOBAL_COMPONENTS, "global.addresses"
         ),
@@ -226,6 +243,21 @@ def parse_catalogue(document: Mapping[str, Any]) -> Catalogue:
     )
     _check_distinct(catalogue)
     return catalogue
+
+
+def _parse_edge(value: Any) -> Edge:
+    table = _table(value, "edge")
+    _only_keys(table, {"https", "allowed_origins", "request_limits_times"}, "edge")
+    https, origins, times = table["https"], table["allowed_origins"], table["request_limits_times"]
+    if not isinstance(https, bool):
+        raise CatalogueError("edge.https must be true or false")
+    if not isinstance(origins, list) or not all(
+        isinstance(origin, str) and _ORIGIN.fullmatch(origin) for origin in origins
+    ):
+        raise CatalogueError("edge.allowed_origins must be a list of origins such as https://example.com")
+    if not isinstance(times, int) or isinstance(times, bool) or not 1 <= times <= MAX_LIMITS_TIMES:
+        raise CatalogueError(f"edge.request_limits_times must be a number from 1 to {MAX_LIMITS_TIMES}")
+    return Edge(https, tuple(origins), times)
 
 
 def _parse_region(name: str, table: Any) -> Region:

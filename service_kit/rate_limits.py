@@ -13,7 +13,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -75,6 +75,10 @@ class Limit:
         """How long it takes to pay all of them back."""
         return self.one_microseconds * self.count
 
+    def times(self, factor: int) -> "Limit":
+        """The same limit for so many times as many."""
+        return replace(self, count=self.count * factor)
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -115,9 +119,9 @@ class RateLimiter:
         """Counts one request under each (limit, key), or under none if any of them has no room."""
         return await self._count(asked, 1)
 
-    async def give_back(self, *asked: tuple[Limit, str]) -> None:
-        """Takes back what `take` counted, as for a login that turned out to be right."""
-        await self._count(asked, -1)
+    async def give_back(self, *asked: tuple[Limit, str]) -> list[Taken]:
+        """Takes back what `take` counted, as for a login that turned out to be right; says what is left."""
+        return await self._count(asked, -1)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -24,6 +24,7 @@ from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
 from service_kit.openapi import with_consistency_tokens, with_problems
 from service_kit.problem_responses import Problem, add_problem_handlers, problem_response
+from service_kit.rate_limit_headers import RateLimitHeaders
 from service_kit.request_limits import BodyLimit
 from service_kit.request_origin import KnowRequestOrigin
 from service_kit.settings import key_bytes
@@ -117,6 +118,7 @@ def create_app(
     app.add_middleware(OnlyAsWriter, standing=parts.standing)
     app.add_middleware(BodyLimit, paths={catalogue_routes.BULK_PATH: MAX_BULK_BYTES})
     app.add_middleware(HeadAsGet)
+    app.add_middleware(RateLimitHeaders)
     app.add_middleware(KnowRequestOrigin)
     add_problem_handlers(app)
     app.add_exception_handler(psycopg.errors.ForeignKeyViolation, _on_missing_person)

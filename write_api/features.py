@@ -21,6 +21,7 @@ from write_api.api_keys.store import ApiKeyStore
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
 from write_api.bookings.batches import BookingQueues
+from write_api.bookings.limits import BookingLimits
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
@@ -87,6 +88,7 @@ class Features:
 
         rate_limiter = RateLimiter(self.settings.redis)
         stack.push_async_callback(rate_limiter.close)
+        app.state.booking_limits = BookingLimits(rate_limiter, times=self.settings.request_limits_times)
         accounts = AccountService(self.pool, self.account_store, passwords)
         app.state.accounts = accounts
         organisation_store = OrganisationStore()

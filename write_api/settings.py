@@ -47,6 +47,12 @@ class WriteApiSettings(ApiSettings):
     public_url: str = Field(
         default="https://frontrow.local", description="Where people find Frontrow; links in mails lead there."
     )
+    request_limits_times: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="How many times the limits of bookings are multiplied: 1, but where all are one address.",
+    )
     hold_seconds: int = Field(
         default=300, ge=1, le=3600, description="How long a booking holds its seats until it is confirmed."
     )

@@ -8,17 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.consistency_token import PASSED_ON_HEADER
-from regions.catalogue import Address
+from regions.catalogue import Address, Edge
 from regions.gateway.filters import http_filters, local_replies, router_filter
+from regions.gateway.limits import (
+    CONNECTION_BUFFER_BYTES,
+    CONNECTION_LIMIT,
+    HEADER_COUNT_LIMIT,
+    HEADER_LIMIT_KIB,
+    HEADERS_SECONDS,
+    IDLE_SECONDS,
+    REQUEST_SECONDS,
+    STREAMS_OF_A_CONNECTION,
+)
 from regions.gateway.places import nearest_to, places
 from regions.gateway.routes import HEALTH_PATH, virtual_host
 
 Json = dict[str, Any]
-
-HEADER_LIMIT_KIB = 32
-HEADER_COUNT_LIMIT = 64
-CONNECTION_LIMIT = 4096
-CONNECTION_BUFFER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -34,16 +39,16 @@ class GatewayAddresses:
     """Those of the other regions, as this region reaches them; any of them may be the writer."""
 
 
-def gateway_configuration(region: str, addresses: GatewayAddresses, access_log: str) -> Json:
+def gateway_configuration(region: str, addresses: GatewayAddresses, edge: Edge, access_log: str) -> Json:
     """Build the bootstrap of one region's gateway; `access_log` is a file that Envoy appends to."""
     people = {
         "name": "people",
-        "virtual_hosts": [virtual_host()],
+        "virtual_hosts": [virtual_host(edge.allowed_origins)],
         "response_headers_to_add": [
             {"header": {"key": "x-region", "value": region}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         ],
     }
-    filters = http_filters(addresses.mini_auth)
+    filters = http_filters(addresses.mini_auth, edge)
     return bootstrap(
         node={"id": f"gateway-{region}", "cluster": f"frontrow-{region}"},
         admin=addresses.admin,
@@ -51,7 +56,11 @@ def gateway_configuration(region: str, addresses: GatewayAddresses, access_log: 
             addresses.listeners,
             # With several regions the balancer stands before each gateway (0063).
             connection_manager(
-                people, filters, access_log, proxies_before=1 if addresses.other_write_apis else 0
+                people,
+                filters,
+                access_log,
+                https=edge.https,
+                proxies_before=1 if addresses.other_write_apis else 0,
             ),
         ),
         clusters=[
@@ -69,6 +78,7 @@ def balancer_configuration(
     *,
     front_door: Address,
     admin: Address,
+    edge: Edge,
     access_log: str,
 ) -> Json:
     """Build the bootstrap of the global load balancer, which sends people to the nearest healthy gateway.
@@ -76,10 +86,11 @@ def balancer_configuration(
     `nearest_first` gives the gateways that people at a region's place should try, in that order.
     """
     people = {"name": "people", "virtual_hosts": [places(regions)]}
+    manager = connection_manager(people, [router_filter()], access_log, https=edge.https)
     return bootstrap(
         node={"id": "balancer", "cluster": "frontrow"},
         admin=admin,
-        listener=_listener((front_door,), connection_manager(people, [router_filter()], access_log)),
+        listener=_listener((front_door,), manager),
         clusters=[
             # With no gateway healthy at all, trying one is better than refusing everybody: panic stays on.
             cluster(
@@ -215,7 +226,7 @@ def _listener(listeners: tuple[Address, ...], manager: Json) -> Json:
 
 
 def connection_manager(
-    routes: Json, filters: Sequence[Json], access_log: str, *, proxies_before: int = 0
+    routes: Json, filters: Sequence[Json], access_log: str, *, https: bool, proxies_before: int = 0
 ) -> Json:
     """Render how people's connections are handled: limits, one spelling of each path, our own answers.
 
@@ -230,8 +241,8 @@ def connection_manager(
         "xff_num_trusted_hops": proxies_before,
         "generate_request_id": True,
         "preserve_external_request_id": False,
-        "server_header_transformation": "OVERWRITE",
-        "server_name": "frontrow",
+        # No answer says by which programs it was made.
+        "server_header_transformation": "PASS_THROUGH",
         # One spelling for each path, so that no rule below can be walked around.
         "normalize_path": True,
         "merge_slashes": True,
@@ -239,17 +250,22 @@ def connection_manager(
         "strip_any_host_port": True,
         "max_request_headers_kb": HEADER_LIMIT_KIB,
         "common_http_protocol_options": {
-            "idle_timeout": "75s",
+            "idle_timeout": f"{IDLE_SECONDS}s",
             "max_headers_count": HEADER_COUNT_LIMIT,
             "headers_with_underscores_action": "REJECT_REQUEST",
         },
-        "request_headers_timeout": "10s",
-        "request_timeout": "30s",  # until the request has arrived whole; answers may stream for longer
-        "stream_idle_timeout": "75s",  # long polls and event streams send something at least each 30 s
+        "http2_protocol_options": {
+            "max_concurrent_streams": STREAMS_OF_A_CONNECTION,
+            "initial_stream_window_size": 65536,
+            "initial_connection_window_size": CONNECTION_BUFFER_BYTES,
+        },
+        "request_headers_timeout": f"{HEADERS_SECONDS}s",
+        "request_timeout": f"{REQUEST_SECONDS}s",
+        "stream_idle_timeout": f"{IDLE_SECONDS}s",
         "delayed_close_timeout": "1s",
         "early_header_mutation_extensions": [_without_words_of_ours()],
         "access_log": [_access_log(access_log)],
-        "local_reply_config": local_replies(),
+        "local_reply_config": local_replies(https=https),
         "route_config": routes,
         "http_filters": list(filters),
     }

@@ -1,37 +1,49 @@
-"""What every request passes at the gateway (token check, body limit), and the gateway's own answers."""
+"""What every request passes at the gateway, in order, and the gateway's own answers."""
 
 from typing import Any
 
 from contracts import problems
-from contracts.api_keys import API_KEY_HEADER
 from contracts.consistency_token import NOT_CAUGHT_UP, PASSED_ON_HEADER
 from contracts.problems import ProblemType
-from contracts.token_claims import MAX_ACCESS_TOKEN_SECONDS
-from regions.catalogue import Address
-from regions.gateway.routes import BODY_LIMIT_BYTES
+from regions.catalogue import Address, Edge
+from regions.gateway.browsers import answer_headers, nothing_of_people_is_stored, security_headers
+from regions.gateway.limits import BODY_LIMIT_BYTES, limit_of_addresses, limit_of_persons
+from regions.gateway.tokens import (
+    ROLE_CHECK,
+    ROLE_RULES,
+    refused_by,
+    role_check,
+    token_check,
+)
 
 Json = dict[str, Any]
-
-TOKEN_ISSUER = "https://frontrow.local"  # noqa: S105
-TOKEN_AUDIENCE = "frontrow-api"  # noqa: S105
-_PROVIDER = "frontrow"
 
 # Envoy's own bodies of these are empty or repeat the status; the details name what was wrong.
 _NOT_TAKEN = "The gateway could not take the request: %RESPONSE_CODE_DETAILS%."
 _NO_WRITER = "No region can take writes now; nothing was changed. Searches and pages are answered."
+_TOO_MANY = "More requests come from this address or account than are taken. Try again in a second."
 
 
-def http_filters(mini_auth: Address) -> list[Json]:
-    """Build the filters in the order in which a request passes them."""
+def http_filters(mini_auth: Address, edge: Edge) -> list[Json]:
+    """Build the filters in the order in which a request passes them; an answer passes them in reverse.
+
+    Each is cheaper than the next: who asks too much is refused before a signature is verified.
+    """
+    times = edge.request_limits_times
+    cors = {"@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors"}
+    buffer = {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+        "max_request_bytes": BODY_LIMIT_BYTES,
+    }
     return [
-        {"name": "envoy.filters.http.jwt_authn", "typed_config": _token_check(mini_auth)},
-        {
-            "name": "envoy.filters.http.buffer",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-                "max_request_bytes": BODY_LIMIT_BYTES,
-            },
-        },
+        {"name": "security-headers", "typed_config": security_headers(https=edge.https)},
+        {"name": "no-store", "typed_config": nothing_of_people_is_stored()},
+        {"name": "envoy.filters.http.cors", "typed_config": cors},
+        {"name": "limit-of-addresses", "typed_config": limit_of_addresses(times)},
+        {"name": "envoy.filters.http.jwt_authn", "typed_config": token_check(mini_auth)},
+        {"name": ROLE_CHECK, "typed_config": role_check()},
+        {"name": "limit-of-persons", "typed_config": limit_of_persons(times)},
+        {"name": "envoy.filters.http.buffer", "typed_config": buffer},
         router_filter(),
     ]
 
@@ -56,80 +68,33 @@ def router_filter() -> Json:
     }
 
 
-def _token_check(mini_auth: Address) -> Json:
-    """A token is required where nobody may go without one; elsewhere a bad one is still refused.
-
-    The applications check again by themselves: this is the first gate, not the only one.
-    """
-    writes = {
-        "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "POST|PUT|PATCH|DELETE"}}}]
-    }
-    with_key = {"headers": [{"name": API_KEY_HEADER, "present_match": True}]}
-    required = {"provider_name": _PROVIDER}
-    optional = {"requires_any": {"requirements": [required, {"allow_missing": {}}]}}
-    return {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-        "providers": {
-            _PROVIDER: {
-                "issuer": TOKEN_ISSUER,
-                "audiences": [TOKEN_AUDIENCE],
-                "remote_jwks": {
-                    "http_uri": {
-                        "uri": f"http://{mini_auth}/.well-known/jwks.json",
-                        "cluster": "mini_auth",
-                        "timeout": "1s",
-                    },
-                    "cache_duration": "2s",
-                    "async_fetch": {"failed_refetch_duration": "1s"},
-                },
-                "forward": True,
-                "require_expiration": True,
-                "max_lifetime": f"{MAX_ACCESS_TOKEN_SECONDS}s",
-                "clock_skew_seconds": 5,
-                "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-            }
-        },
-        "rules": [
-            # Whoever refreshes may well send along the token that has expired.
-            {"match": {"path": "/api/v1/refresh"}},
-            # No key manages keys or sessions. Elsewhere an API key may stand in a token's place; only the
-            # applications can tell whether it is good, and they refuse it beside a token.
-            {"match": {"path_separated_prefix": "/api/v1/api-keys"}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1/sessions"}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1/logout"}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1/me"}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1", **with_key}, "requires": optional},
-            {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1/events", **writes}, "requires": required},
-            {"match": {"path_separated_prefix": "/api/v1"}, "requires": optional},
-        ],
-    }
-
-
-def local_replies() -> Json:
+def local_replies(*, https: bool) -> Json:
     """Turn Envoy's own answers into problem documents (RFC 9457), the same that the applications give."""
-    return {
-        "mappers": [
-            _reply(_passed_on_in_vain(), problems.TEMPORARILY_UNAVAILABLE, NOT_CAUGHT_UP),
-            _reply(_without_token(401), problems.TOKEN_MISSING),
-            _reply(_status(401), problems.TOKEN_INVALID),
-            _reply(_with_token(403), problems.TOKEN_INVALID),  # signed by us, for somebody else
-            _reply(_status(403), problems.FORBIDDEN, "Connections are neither upgraded nor tunnelled here."),
-            _reply(_status(404), problems.NOT_FOUND),
-            _reply(_status(408), problems.REQUEST_TOO_SLOW),
-            _reply(_status(413), problems.BODY_TOO_LARGE),
-            _reply(_status(426), problems.UPGRADE_REQUIRED),
-            _reply(_status(429), problems.TOO_MANY_REQUESTS),
-            _reply(_status(431), problems.HEADERS_TOO_LARGE),
-            _reply(_nobody_healthy(), problems.TEMPORARILY_UNAVAILABLE, _NO_WRITER),
-            _reply(_status(501), problems.NOT_IMPLEMENTED, _NOT_TAKEN),
-            _reply(_status(503), problems.TEMPORARILY_UNAVAILABLE),
-            _reply(_status(504), problems.UPSTREAM_TIMEOUT),
-            _reply(_status(502), problems.TEMPORARILY_UNAVAILABLE),
-            _reply(_status(400), problems.MALFORMED_REQUEST, _NOT_TAKEN),
-        ],
-        "body_format": _body(problems.INTERNAL_ERROR),
-    }
+    replies = [
+        *(_reply(refused_by(rule), problems.FORBIDDEN, rule.refusal) for rule in ROLE_RULES),
+        _reply(_passed_on_in_vain(), problems.TEMPORARILY_UNAVAILABLE, NOT_CAUGHT_UP),
+        _reply(_without_token(401), problems.TOKEN_MISSING),
+        _reply(_status(401), problems.TOKEN_INVALID),
+        _reply(_with_token(403), problems.TOKEN_INVALID),  # signed by us, for somebody else
+        _reply(_status(403), problems.FORBIDDEN, "Connections are neither upgraded nor tunnelled here."),
+        _reply(_status(404), problems.NOT_FOUND),
+        _reply(_status(408), problems.REQUEST_TOO_SLOW),
+        _reply(_status(413), problems.BODY_TOO_LARGE),
+        _reply(_status(426), problems.UPGRADE_REQUIRED),
+        _reply(_status(429), problems.TOO_MANY_REQUESTS, _TOO_MANY),
+        _reply(_status(431), problems.HEADERS_TOO_LARGE),
+        _reply(_nobody_healthy(), problems.TEMPORARILY_UNAVAILABLE, _NO_WRITER),
+        _reply(_status(501), problems.NOT_IMPLEMENTED, _NOT_TAKEN),
+        _reply(_status(503), problems.TEMPORARILY_UNAVAILABLE),
+        _reply(_status(504), problems.UPSTREAM_TIMEOUT),
+        _reply(_status(502), problems.TEMPORARILY_UNAVAILABLE),
+        _reply(_status(400), problems.MALFORMED_REQUEST, _NOT_TAKEN),
+    ]
+    # What was refused before any filter saw it has no other chance of these headers.
+    told = answer_headers(https=https)
+    for reply in replies:
+        reply["headers_to_add"] = [*reply["headers_to_add"], *told]
+    return {"mappers": replies, "body_format": _body(problems.INTERNAL_ERROR)}
 
 
 def _reply(condition: Json, kind: ProblemType, detail: str = "%LOCAL_REPLY_BODY%") -> Json:

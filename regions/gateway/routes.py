@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.consistency_token import PASSED_ON_HEADER
+from regions.gateway.browsers import other_origins
+from regions.gateway.limits import BULK_BODY_LIMIT_BYTES
 
 Json = dict[str, Any]
 
-BODY_LIMIT_BYTES = 1 << 20
-BULK_BODY_LIMIT_BYTES = 4 << 20
 READ_SECONDS = 5
 WRITE_SECONDS = 15
 STREAM_SECONDS = 3600
@@ -19,7 +19,7 @@ HEALTH_PATH = "/health/ready"
 """At a gateway: whether the region can answer reads. At write_api: whether it is the writer."""
 SEARCH_PATHS = ("/api/v1/search/events", "/api/v1/search", "/api/v1/events")
 
-_IDENTITY_HEADERS = (
+IDENTITY_HEADERS = (
     "x-frontrow-subject",
     "x-frontrow-roles",
     "x-frontrow-region",
@@ -40,15 +40,17 @@ _IDENTITY_HEADERS = (
 """Headers that could be taken for our own word about who calls; from outside they mean nothing."""
 
 
-def virtual_host() -> Json:
+def virtual_host(allowed_origins: Sequence[str]) -> Json:
     """Build the routes, the first that matches wins; what matches none is answered 404 by read_api."""
     return {
         "name": "people",
         "domains": ["*"],
-        "request_headers_to_remove": list(_IDENTITY_HEADERS),
+        "request_headers_to_remove": list(IDENTITY_HEADERS),
         "include_request_attempt_count": False,
+        "typed_per_filter_config": {"envoy.filters.http.cors": other_origins(allowed_origins)},
         "routes": [
             _refused_tunnel(),
+            _refused_spelling(),
             _passed_on(_below("/api/v1", "GET", "HEAD")),
             _read(_exact("/.well-known/jwks.json", "GET", "HEAD"), "mini_auth"),
             _health(_exact(HEALTH_PATH, "GET"), "read_api"),
@@ -68,6 +70,8 @@ def virtual_host() -> Json:
             _write(_below("/api/v1/organisations", "POST", "PUT", "DELETE")),
             _read(_below("/api/v1/invitations", "GET", "HEAD"), "write_api"),
             _write(_below("/api/v1/invitations", "POST", "DELETE")),
+            _read(_below("/api/v1/admin", "GET", "HEAD"), "write_api"),
+            _write(_below("/api/v1/admin")),
             _bulk(_exact("/api/v1/events/bulk", "POST")),
             _write(_below("/api/v1/events", "POST", "PUT", "PATCH", "DELETE")),
             _read_or_pass_on(_below("/api/v1/bookings", "GET", "HEAD")),
@@ -92,6 +96,14 @@ def _refused_tunnel() -> Json:
             }
         },
     }
+
+
+def _refused_spelling() -> Json:
+    """Refuse a path that still has an escaped ASCII character after Envoy has written it in its one way.
+
+    An application would decode it, and see another path than the rules here did; no path of ours needs one.
+    """
+    return {"match": _pattern(r".*%[0-7][0-9A-Fa-f].*"), "direct_response": {"status": 400}}
 
 
 def _methods(methods: Sequence[str]) -> Json:

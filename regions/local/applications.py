@@ -117,6 +117,7 @@ class WriteApi(Application):
             }
         return {
             **durability,
+            "FRONTROW_REQUEST_LIMITS_TIMES": str(self.site.catalogue.edge.request_limits_times),
             "FRONTROW_OTHER_MAINS": json.dumps(
                 {one: self.site.database_url("frontrow_read", "main", one) for one in others}
             ),

@@ -11,11 +11,13 @@ from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
 from mini_auth.permissions import BOOK, READ_BOOKINGS
+from service_kit.client_address import client_address
 from service_kit.consistency import brought_position
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.batches import BookingQueues
+from write_api.bookings.limits import BookingLimits
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 
@@ -32,8 +34,14 @@ def _queues(request: Request) -> BookingQueues:
     return queues
 
 
+def _limits(request: Request) -> BookingLimits:
+    limits: BookingLimits = request.app.state.booking_limits
+    return limits
+
+
 Service = Annotated[BookingService, Depends(_service)]
 Queues = Annotated[BookingQueues, Depends(_queues)]
+Limits = Annotated[BookingLimits, Depends(_limits)]
 Person = Annotated[Identity, Depends(BOOK)]
 Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
@@ -42,14 +50,18 @@ _CREATE = (
     problems.NOT_FOUND,
     problems.EVENT_NOT_BOOKABLE,
     problems.NOT_ENOUGH_SEATS,
+    problems.TOO_MANY_REQUESTS,
     *WITH_TOKEN_OR_KEY,
     *BODY_REQUEST,
 )
 
 
 @router.post("", status_code=201, responses=refusals(*_CREATE))
-async def create_booking(body: BookingCreate, person: Person, queues: Queues) -> Booking:
+async def create_booking(
+    request: Request, body: BookingCreate, person: Person, limits: Limits, queues: Queues
+) -> Booking:
     """Hold seats of an active event; confirm before `hold_expires_at`."""
+    await limits.count_try(person_id=person.person_id, address=client_address(request))
     return await queues.create(person.person_id, body)
 
 

@@ -128,7 +128,7 @@ class Gateway(Envoy):
                 site.catalogue.reach(site.region, other, "write_api") for other in site.other_regions
             ),
         )
-        return gateway_configuration(site.region, addresses, self.access_log)
+        return gateway_configuration(site.region, addresses, site.catalogue.edge, self.access_log)
 
     def _listeners(self) -> tuple[Address, ...]:
         own = (self.address,)
@@ -170,5 +170,6 @@ class Balancer(Envoy):
             nearest_first,
             front_door=self.address,
             admin=self.admin,
+            edge=catalogue.edge,
             access_log=self.access_log,
         )

@@ -190,6 +190,7 @@ async def running_application(
             "consistency_key": CONSISTENCY_KEY,
             "link_key": LINK_KEY,
             "state_directory": state,
+            "request_limits_times": 1000,  # all people of the tests come from one address, and hurry
             **(changes or {}),
         }
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contracts import problems
-from regions.catalogue import Address
+from regions.catalogue import Address, Edge
 from regions.gateway.configuration import GatewayAddresses, balancer_configuration, gateway_configuration
 from regions.gateway.places import places
 from regions.gateway.routes import virtual_host
@@ -21,13 +21,18 @@ def configuration(*other_write_apis: Address) -> dict[str, Any]:
     addresses = GatewayAddresses(
         (at(20001), at(20002)), at(20003), at(20004), at(20005), at(20006), other_write_apis
     )
-    return gateway_configuration("eu", addresses, "/dev/null")
+    return gateway_configuration("eu", addresses, Edge(allowed_origins=("https://a.example",)), "/dev/null")
 
 
 def balancer() -> dict[str, Any]:
     order = {"eu": [at(20011), at(20012)], "us": [at(20012), at(20011)]}
     return balancer_configuration(
-        ("eu", "us"), order.__getitem__, front_door=at(20001), admin=at(20002), access_log="/dev/null"
+        ("eu", "us"),
+        order.__getitem__,
+        front_door=at(20001),
+        admin=at(20002),
+        edge=Edge(),
+        access_log="/dev/null",
     )
 
 
@@ -97,7 +102,7 @@ def test_envoy_would_refuse_a_wrong_one(tmp_path: Path) -> None:
 
 
 def test_only_reads_are_sent_again_after_the_application_may_have_seen_them() -> None:
-    for route in (one for one in virtual_host()["routes"] if "route" in one):
+    for route in (one for one in virtual_host(())["routes"] if "route" in one):
         policy = route["route"]["retry_policy"]
         assert policy["num_retries"] <= 3
         if route["route"]["cluster"] == "write_api" and "GET" not in json.dumps(route["match"]):

@@ -1,0 +1,62 @@
+"""What an answer says about limits: the headers of draft-ietf-httpapi-ratelimit-headers-10.
+
+Whoever counts a request under a limit tells it here; the middleware then puts it on the answer, whatever that
+is, so that a refusal and an answer say it alike.
+"""
+
+from contextvars import ContextVar
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service_kit.rate_limits import Taken
+
+POLICY_HEADER = "RateLimit-Policy"
+LEFT_HEADER = "RateLimit"
+
+_TOLD: ContextVar[dict[str, Taken] | None] = ContextVar("told_limits", default=None)
+
+
+def tell(taken: Taken) -> None:
+    """Have the answer to the request in progress say this; of each limit the last one counts."""
+    told = _TOLD.get()
+    if told is not None:
+        told[taken.limit.name] = taken
+
+
+def headers_of(*taken: Taken) -> dict[str, str]:
+    """The two headers; `t` is when there is room again for one who has none left, else for all."""
+    return {
+        POLICY_HEADER: ", ".join(
+            f'"{one.limit.name}";q={one.limit.count};w={one.limit.seconds:.0f}' for one in taken
+        ),
+        LEFT_HEADER: ", ".join(
+            f'"{one.limit.name}";r={one.remaining};t={one.retry_after_seconds or one.reset_seconds}'
+            for one in taken
+        ),
+    }
+
+
+class RateLimitHeaders:
+    """Says on each answer what was told while it was made."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on; the headers are known when the answer starts."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        told: dict[str, Taken] = {}
+        before = _TOLD.set(told)
+
+        async def telling_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and told:
+                MutableHeaders(scope=message).update(headers_of(*told.values()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, telling_send)
+        finally:
+            _TOLD.reset(before)

@@ -1,0 +1,55 @@
+"""How often somebody may ask for seats: so often as people do, and programs that take all do not.
+
+Each try counts, also one that finds no seat: what is limited is how often one asks, not how much one gets.
+A limit is of a person, who may be anywhere; the other is of an address, for those who have many accounts.
+"""
+
+import ipaddress
+
+from contracts import problems
+from service_kit.problem_responses import Problem
+from service_kit.rate_limit_headers import tell
+from service_kit.rate_limits import Limit, RateLimiter
+
+BY_PERSON = Limit("booking", 60, 60)
+"""A person in a rush tries each second, for a minute, and each second from then on."""
+BY_ADDRESS = Limit("booking-address", 3000, 60)
+"""A stadium's wireless network, a campus or a mobile network has one address: 3,000 people who try in the
+same minute, when the sale opens. Fifty a second from then on is what one machine alone could always do."""
+_HOUSEHOLD_BITS = 64
+
+
+class BookingLimits:
+    """Counts tries in `limiter`; `times` as many as the limits say, for tests and for one machine."""
+
+    def __init__(self, limiter: RateLimiter, *, times: int = 1) -> None:
+        self._limiter = limiter
+        self._by_person = BY_PERSON.times(times)
+        self._by_address = BY_ADDRESS.times(times)
+
+    async def count_try(self, *, person_id: int, address: str) -> None:
+        """Counts one try before it is decided. Raises Problem TOO_MANY_REQUESTS."""
+        taken = await self._limiter.take(
+            (self._by_person, str(person_id)), (self._by_address, _network(address))
+        )
+        tell(taken[0])
+        refusing = [one for one in taken if one.retry_after_seconds]
+        if refusing:
+            worst = max(refusing, key=lambda one: one.retry_after_seconds)
+            tell(worst)
+            raise Problem(
+                problems.TOO_MANY_REQUESTS,
+                f"More bookings are tried than are taken. Try again in {worst.retry_after_seconds} s.",
+                headers={"Retry-After": str(worst.retry_after_seconds)},
+            )
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the network of a household, which has as many addresses as it likes."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    return str(ipaddress.ip_network((parsed, _HOUSEHOLD_BITS), strict=False))
