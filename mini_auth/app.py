@@ -1,4 +1,4 @@
-"""The region's key service: publishes the key set (JWKS) for the gateway and for anyone who verifies."""
+"""The region's key service: the key set (JWKS) for whoever verifies, introspection for who doesn't."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,9 +8,13 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from contracts import problems
+from mini_auth.api_keys import ApiKeys, reader_of_api_keys
+from mini_auth.callers import Callers
+from mini_auth.introspection import introspection_router
 from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.settings import MiniAuthSettings
+from mini_auth.verifier import TokenVerifier
 from service_kit.database import create_pool
 from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
@@ -20,7 +24,7 @@ from service_kit.request_limits import BodyLimit
 PROCESS = "mini_auth"
 # The gateway asks again when it runs out, so this bounds how late a new key is known there.
 JWKS_MAX_AGE_SECONDS = 2
-MAX_BODY_BYTES = 4096
+MAX_BODY_BYTES = 16 * 1024  # a token in a form
 
 
 def create_app(settings: MiniAuthSettings) -> FastAPI:
@@ -32,12 +36,14 @@ def create_app(settings: MiniAuthSettings) -> FastAPI:
         pool = create_pool(
             settings.reader_database,
             application_name=f"frontrow-{PROCESS}",
-            max_size=2,
+            max_size=4,  # the feed's, two of the lookups of API keys, and one to spare
             max_waiting=4,
             statement_timeout_seconds=2.0,
         )
         async with pool, KnowledgeFeed(pool, settings.state_directory) as feed:
             app.state.knowledge_feed = feed
+            tokens = TokenVerifier(feed, issuer=settings.token_issuer, audience=settings.token_audience)
+            app.state.callers = Callers(tokens, ApiKeys(reader_of_api_keys(pool)), None, feed)
             yield
 
     app = FastAPI(title="Frontrow keys", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
@@ -51,6 +57,7 @@ def create_app(settings: MiniAuthSettings) -> FastAPI:
 
     health = health_router(process=PROCESS, region=settings.region, readiness=readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
+    app.include_router(introspection_router(settings))
 
     @app.get("/.well-known/jwks.json", dependencies=[Depends(PUBLIC)])
     async def key_set(request: Request) -> JSONResponse:

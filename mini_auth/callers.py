@@ -36,7 +36,7 @@ class Callers:
         self,
         tokens: TokenVerifier,
         api_keys: ApiKeys,
-        guest_links: GuestLinkVerifier,
+        guest_links: GuestLinkVerifier | None,
         knowledge: KnowledgeAge,
         *,
         max_knowledge_age_seconds: float = MAX_KNOWLEDGE_AGE_SECONDS,
@@ -81,6 +81,8 @@ class Callers:
     def _identity_of_guest(self, headers: Sequence[str]) -> Identity:
         if len(headers) > 1:
             raise _invalid_token(f"Send one {GUEST_LINK_HEADER} header.")
+        if self._guest_links is None:
+            raise _invalid_token("No guest's link is taken here.")
         return _verified(self._guest_links.verify, headers[0])
 
     def _identity_of_token(self, headers: Sequence[str]) -> Identity:

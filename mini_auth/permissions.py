@@ -55,6 +55,8 @@ class Permission:
     administration and payments are.
     """
 
+    takes_guests = False
+
     def __init__(
         self,
         name: str,
@@ -79,9 +81,9 @@ class Permission:
         identity = await callers.identity(request.headers)
         if identity is None:
             return None
+        if identity.is_guest and not self.takes_guests:
+            raise Problem(problems.FORBIDDEN, "A guest's link is for the guest's bookings alone.")
         if identity.scopes is not None and (self.scope is None or self.scope not in identity.scopes):
-            if identity.is_guest:
-                raise Problem(problems.FORBIDDEN, "A guest's link is for the guest's bookings alone.")
             wanted = f"a key with the scope {self.scope}" if self.scope else "an access token, and no key"
             raise Problem(problems.FORBIDDEN, f"This needs {wanted}.")
         if self.roles and not self.roles & identity.roles:
@@ -130,6 +132,8 @@ class PersonOrKey(Permission):
 class PersonKeyOrGuest(Permission):
     """Whoever brings a good token, a key with the scope, or a guest's link, which has it."""
 
+    takes_guests = True
+
     async def __call__(
         self, request: Request, _: _Token = None, __: _Key = None, ___: _Link = None
     ) -> Identity:
@@ -146,6 +150,7 @@ BOOK = PersonKeyOrGuest("book", scope="bookings:write")
 READ_BOOKINGS = PersonKeyOrGuest("read-bookings", scope="bookings:read")
 MANAGE_SESSIONS = Person("manage-sessions")
 MANAGE_API_KEYS = Person("manage-api-keys")
+INTROSPECT = PersonOrKey("introspect", roles={"admin", "superadmin"}, scope="tokens:introspect")
 
 
 def declared_permissions(app: FastAPI) -> Iterator[tuple[RouteContext, Permission]]:
