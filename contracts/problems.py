@@ -40,6 +40,9 @@ ACCOUNT_NEEDED = ProblemType("account-needed", 409, "Others still count on this 
 NOT_ENOUGH_SEATS = ProblemType("not-enough-seats", 409, "Fewer seats are left than were asked for")
 EVENT_NOT_BOOKABLE = ProblemType("event-not-bookable", 409, "This event can't be booked now")
 BOOKING_STATE = ProblemType("booking-state", 409, "The booking's state does not allow this")
+IDEMPOTENCY_KEY_REUSED = ProblemType(
+    "idempotency-key-reused", 422, "The idempotency key was used for another request"
+)
 BODY_TOO_LARGE = ProblemType("body-too-large", 413, "The request body is too large")
 UNSUPPORTED_MEDIA_TYPE = ProblemType("unsupported-media-type", 415, "Send JSON as application/json")
 INVALID_REQUEST = ProblemType("invalid-request", 422, "The request has wrong or missing values")

@@ -43,6 +43,7 @@ from write_api.api_keys.store import ApiKeyStore
 from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings.expiry import HoldExpiry
+from write_api.bookings.idempotency import KeyExpiry
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.consistency import AnswerConsistency
@@ -168,6 +169,7 @@ class _Parts:
         self.signer = TokenSigner(key_bytes(settings.consistency_key))
         self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
         self._expiry = HoldExpiry(self._control_pool, booking_store)
+        self._key_expiry = KeyExpiry(self._control_pool, booking_store)
         notifications = NotificationStore()
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
         account_store = AccountStore()
@@ -251,6 +253,7 @@ class _Parts:
             "heartbeat": self._heartbeat.run,
             "signing-keys": self._key_ring.run,
             "hold-expiry": self._expiry.run,
+            "idempotency-key-expiry": self._key_expiry.run,
             "notifications": self._delivery.run,
             "api-key-uses": self._api_key_uses.run,
         }

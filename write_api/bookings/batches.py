@@ -17,9 +17,9 @@ import psycopg
 
 from contracts import problems
 from contracts.booking import Booking, booking_from_row
-from service_kit.database import Pool
+from service_kit.database import Pool, Row
 from service_kit.problem_responses import Problem
-from write_api.bookings.grants import Grant, Wish, grant_in_order
+from write_api.bookings.grants import Grant, MadeBefore, Wish, grant_in_order
 from write_api.bookings.rules import Refusal
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.store import BookingStore, SeatAccountingError
@@ -58,15 +58,21 @@ class BookingQueues:
         self._queues: dict[int, deque[_Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
-    async def create(self, person_id: int, body: BookingCreate) -> Booking:
-        """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS.
+    async def create(
+        self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
+    ) -> Booking:
+        """Holds seats; with a key that was used for the same before, it answers what it answered then.
+
+        Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS,
+        IDEMPOTENCY_KEY_REUSED.
 
         Raises TEMPORARILY_UNAVAILABLE at once, with nothing done, where too many wait already.
         """
         if self._waiting >= self._max_waiting:
             raise Problem(problems.TEMPORARILY_UNAVAILABLE, f"{self._waiting} others wait to be served.")
         answer: asyncio.Future[Booking] = asyncio.get_running_loop().create_future()
-        self._join(body.event_id, _Waiting(Wish(person_id, body.quantity, body.ticket_type_id), answer))
+        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
+        self._join(body.event_id, _Waiting(wish, answer))
         self._waiting += 1
         try:
             return await answer
@@ -122,18 +128,26 @@ class BookingQueues:
     async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[Booking | Exception]:
         """One transaction; what became of each wish. Raises psycopg.Error, SeatAccountingError."""
         async with self._pool.connection() as connection, connection.transaction():
-            sale = await self._store.lock_sale(connection, event_id)
+            names = [wish.name for wish in wishes if wish.name is not None]
+            sale = await self._store.lock_sale(connection, event_id, names)
             if sale is None:
                 return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
             outcomes = grant_in_order(sale, wishes)
-            grants = [one for one in outcomes if isinstance(one, Grant)]
-            rows = await self._store.insert_bookings(
+            grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
+            made = await self._store.insert_bookings(
                 connection, event_id, sale, grants, hold_seconds=self._hold_seconds
             )
-        bookings = iter(rows)
+            ids = {id(grant): booking_id for grant, booking_id in zip(grants, made, strict=True)}
+            ids |= {id(one): one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
+            rows = await self._store.bookings_of_event(connection, event_id, set(ids.values()))
         return [
             Problem(one.kind, one.detail, **one.members)
             if isinstance(one, Refusal)
-            else booking_from_row(next(bookings))
+            else _as_first_answered(rows[ids[id(one)]])
             for one in outcomes
         ]
+
+
+def _as_first_answered(row: Row) -> Booking:
+    """A booking as it was made: who repeats a request hears the same again, whatever has become of it."""
+    return booking_from_row({**row, "status": "held", "confirmed_at": None})

@@ -1,9 +1,13 @@
-"""Who of those who came gets seats: pure, in the order in which they came."""
+"""Who of those who came gets seats: pure, in the order in which they came.
+
+Who comes again with an idempotency key gets what they got, be it before or earlier in the same batch.
+"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
+from contracts import problems
 from write_api.bookings.rules import (
     BookableEvent,
     BookableTicketType,
@@ -20,16 +24,35 @@ class Wish:
     person_id: int
     quantity: int
     ticket_type_id: int | None = None
+    idempotency_key: str | None = None
+
+    @property
+    def name(self) -> tuple[int, str] | None:
+        """What makes a repetition of it known: whose key it is, and the key."""
+        return None if self.idempotency_key is None else (self.person_id, self.idempotency_key)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeBefore:
+    """A booking that was made with an idempotency key."""
+
+    booking_id: int
+    ticket_type_id: int
+    quantity: int
 
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """An event whose sale nobody else can change now: `remaining` seats by ticket type, at `now`."""
+    """An event whose sale nobody else can change now: `remaining` seats by ticket type, at `now`.
+
+    `made_before` are bookings of those who ask, by the names of their wishes.
+    """
 
     event: BookableEvent
     ticket_types: Sequence[BookableTicketType]
     remaining: Mapping[int, int]
     now: datetime
+    made_before: Mapping[tuple[int, str], MadeBefore] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +63,48 @@ class Grant:
     ticket_type: BookableTicketType
 
 
-def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Grant | Refusal]:
+Outcome = Grant | MadeBefore | Refusal
+"""A wish that is repeated within a batch has the very Grant of the first."""
+
+
+def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
     """What becomes of each wish, as if they were served one after the other.
 
     Whoever wants more than is left is refused, and whoever comes later and fits is served.
     """
     remaining = dict(sale.remaining)
-    outcomes: list[Grant | Refusal] = []
+    made: dict[tuple[int, str], Grant | MadeBefore] = dict(sale.made_before)
+    outcomes: list[Outcome] = []
     for wish in wishes:
-        ticket_type = chosen_ticket_type(sale.ticket_types, wish.ticket_type_id)
-        if isinstance(ticket_type, Refusal):
-            outcomes.append(ticket_type)
+        before = None if wish.name is None else made.get(wish.name)
+        if before is not None:
+            outcomes.append(before if _is_the_same(wish, before) else _key_reused())
             continue
-        refusal = refusal_to_book(
-            sale.event, ticket_type, remaining=remaining[ticket_type.id], quantity=wish.quantity, now=sale.now
-        )
-        if refusal is None:
-            remaining[ticket_type.id] -= wish.quantity
-        outcomes.append(refusal or Grant(wish, ticket_type))
+        outcome = _outcome(sale, remaining, wish)
+        if isinstance(outcome, Grant):
+            remaining[outcome.ticket_type.id] -= wish.quantity
+            if wish.name is not None:
+                made[wish.name] = outcome
+        outcomes.append(outcome)
     return outcomes
+
+
+def _outcome(sale: Sale, remaining: Mapping[int, int], wish: Wish) -> Grant | Refusal:
+    ticket_type = chosen_ticket_type(sale.ticket_types, wish.ticket_type_id)
+    if isinstance(ticket_type, Refusal):
+        return ticket_type
+    refusal = refusal_to_book(
+        sale.event, ticket_type, remaining=remaining[ticket_type.id], quantity=wish.quantity, now=sale.now
+    )
+    return refusal or Grant(wish, ticket_type)
+
+
+def _is_the_same(wish: Wish, before: Grant | MadeBefore) -> bool:
+    if isinstance(before, Grant):
+        before = MadeBefore(0, before.ticket_type.id, before.wish.quantity)
+    return wish.quantity == before.quantity and wish.ticket_type_id in {None, before.ticket_type_id}
+
+
+def _key_reused() -> Refusal:
+    detail = "With this key you booked something else of this event; send a new key for a new booking."
+    return Refusal(problems.IDEMPOTENCY_KEY_REUSED, detail)

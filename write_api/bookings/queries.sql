@@ -36,8 +36,8 @@ WITH wish AS MATERIALIZED (
         AS seats_before
     FROM unnest(
         %(ticket_type_ids)s::bigint[], %(person_ids)s::bigint[], %(quantities)s::integer[],
-        %(prices_minor)s::bigint[]
-    ) WITH ORDINALITY AS w (ticket_type_id, person_id, quantity, price_minor, place)
+        %(prices_minor)s::bigint[], %(keys)s::text[]
+    ) WITH ORDINALITY AS w (ticket_type_id, person_id, quantity, price_minor, idempotency_key, place)
 ), wanted AS MATERIALIZED (
     SELECT ticket_type_id, sum(quantity)::integer AS seats FROM wish GROUP BY ticket_type_id
 ), free AS MATERIALIZED (
@@ -61,6 +61,9 @@ WITH wish AS MATERIALIZED (
     SELECT id, %(event_id)s, ticket_type_id, person_id, quantity, price_minor, %(currency)s, seat_positions,
         %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
     FROM made
+), named AS (
+    INSERT INTO idempotent_bookings (event_id, person_id, key, booking_id, created_at)
+    SELECT %(event_id)s, person_id, idempotency_key, id, %(now)s FROM made WHERE idempotency_key IS NOT NULL
 ), taken AS (
     UPDATE seats s SET booking_id = m.id FROM (SELECT id, unnest(seat_positions) AS position FROM made) m
     WHERE s.event_id = %(event_id)s AND s.position = m.position AND s.booking_id IS NULL
@@ -70,6 +73,21 @@ WITH wish AS MATERIALIZED (
     WHERE t.event_id = %(event_id)s AND t.ticket_type_id = w.ticket_type_id
 )
 SELECT id, (SELECT count(*) FROM taken) AS seats_taken FROM made ORDER BY place
+
+-- select_made_before --
+-- Under the event's locks, so that nobody makes another one with the same key meanwhile.
+SELECT i.person_id, i.key, b.id AS booking_id, b.ticket_type_id, b.quantity
+FROM idempotent_bookings i JOIN bookings b ON b.event_id = i.event_id AND b.id = i.booking_id
+WHERE i.event_id = %(event_id)s
+    AND (i.person_id, i.key) IN (SELECT * FROM unnest(%(person_ids)s::bigint[], %(keys)s::text[]))
+
+-- forget_idempotency_keys --
+-- The oldest first, some at a time.
+DELETE FROM idempotent_bookings WHERE (event_id, person_id, key) IN (
+    SELECT event_id, person_id, key FROM idempotent_bookings
+    WHERE created_at < clock_timestamp() - make_interval(secs => %(kept_seconds)s)
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
 
 -- select_bookings_of_event --
 -- Bookings by their ids.

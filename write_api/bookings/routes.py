@@ -5,7 +5,7 @@ Each region answers reads by itself (read_api); those here are for what its read
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
@@ -18,7 +18,7 @@ from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.limits import BookingLimits
-from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.schemas import MAX_IDEMPOTENCY_KEY_LENGTH, BookingCreate
 from write_api.bookings.service import BookingService
 
 router = APIRouter(prefix="/api/v1/bookings", tags=["bookings"], route_class=JsonRoute)
@@ -43,6 +43,15 @@ Service = Annotated[BookingService, Depends(_service)]
 Queues = Annotated[BookingQueues, Depends(_queues)]
 Limits = Annotated[BookingLimits, Depends(_limits)]
 Person = Annotated[Identity, Depends(BOOK)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=MAX_IDEMPOTENCY_KEY_LENGTH,
+        pattern="^[!-~]+$",
+        description="Of your choice, such as a UUID: a new one for each booking that you want.",
+    ),
+]
 Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
 _ONE_BOOKING = (*WITH_TOKEN_OR_KEY, problems.NOT_FOUND, *ANY_REQUEST)
@@ -50,6 +59,7 @@ _CREATE = (
     problems.NOT_FOUND,
     problems.EVENT_NOT_BOOKABLE,
     problems.NOT_ENOUGH_SEATS,
+    problems.IDEMPOTENCY_KEY_REUSED,
     problems.TOO_MANY_REQUESTS,
     *WITH_TOKEN_OR_KEY,
     *BODY_REQUEST,
@@ -58,11 +68,20 @@ _CREATE = (
 
 @router.post("", status_code=201, responses=refusals(*_CREATE))
 async def create_booking(
-    request: Request, body: BookingCreate, person: Person, limits: Limits, queues: Queues
+    request: Request,
+    body: BookingCreate,
+    *,
+    person: Person,
+    limits: Limits,
+    queues: Queues,
+    idempotency_key: IdempotencyKey = None,
 ) -> Booking:
-    """Hold seats of an active event; confirm before `hold_expires_at`."""
+    """Hold seats of an active event; confirm before `hold_expires_at`.
+
+    Repeated with the same `Idempotency-Key` within 24 hours, it books nothing more and answers the same.
+    """
     await limits.count_try(person_id=person.person_id, address=client_address(request))
-    return await queues.create(person.person_id, body)
+    return await queues.create(person.person_id, body, idempotency_key=idempotency_key)
 
 
 @router.get("", include_in_schema=False, dependencies=_FORWARDED)

@@ -7,6 +7,8 @@ from pydantic import Field
 from service_kit.fields import Id, RequestBody
 from write_api.bookings.rules import MAX_SEATS_PER_BOOKING
 
+MAX_IDEMPOTENCY_KEY_LENGTH = 255
+
 
 class BookingCreate(RequestBody):
     """Which seats to hold: so many of an event, and of which ticket type where there are several."""

@@ -1,13 +1,13 @@
 """The tables of the bookings: stock, seats, bookings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
-from write_api.bookings.grants import Grant, Sale
+from write_api.bookings.grants import Grant, MadeBefore, Sale
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.seat_blocks import SeatBlock
 
@@ -58,8 +58,13 @@ class BookingStore:
         cursor = await connection.execute(self._queries["select_ticket_types"], {"event_id": event_id})
         return [BookableTicketType(**row) for row in await cursor.fetchall()]
 
-    async def lock_sale(self, connection: Connection, event_id: int) -> Sale | None:
-        """The event with the stock of all its ticket types, locked; None where there is no event."""
+    async def lock_sale(
+        self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]] = ()
+    ) -> Sale | None:
+        """The event with the stock of all its ticket types, locked; None where there is no event.
+
+        `names` are those of wishes (person and idempotency key) that may have been granted before.
+        """
         event = await self.lock_event(connection, event_id)
         if event is None:
             return None
@@ -69,7 +74,23 @@ class BookingStore:
         time = await self._row(connection, "select_time", {})
         assert time is not None  # noqa: S101 - a SELECT without FROM has a row
         remaining = {row["ticket_type_id"]: row["remaining"] for row in stocks}
-        return Sale(event, ticket_types, remaining, time["now"])
+        made_before = await self._made_before(connection, event_id, names)
+        return Sale(event, ticket_types, remaining, time["now"], made_before)
+
+    async def _made_before(
+        self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]]
+    ) -> dict[tuple[int, str], MadeBefore]:
+        if not names:
+            return {}
+        person_ids, keys = zip(*names, strict=True)
+        parameters = {"event_id": event_id, "person_ids": list(person_ids), "keys": list(keys)}
+        cursor = await connection.execute(self._queries["select_made_before"], parameters)
+        return {
+            (row["person_id"], row["key"]): MadeBefore(
+                row["booking_id"], row["ticket_type_id"], row["quantity"]
+            )
+            for row in await cursor.fetchall()
+        }
 
     async def lock_stock(
         self, connection: Connection, event_id: int, ticket_type_id: int
@@ -132,8 +153,8 @@ class BookingStore:
         grants: Sequence[Grant],
         *,
         hold_seconds: int,
-    ) -> list[Row]:
-        """Takes the next free seats for each grant under the locks of `sale`; the bookings in their order.
+    ) -> list[int]:
+        """Takes the next free seats for each grant under the locks of `sale`; the new ids in the same order.
 
         Raises SeatAccountingError, or psycopg.errors.CheckViolation, where the counters promise seats that
         are not free.
@@ -147,6 +168,7 @@ class BookingStore:
                 "ticket_type_ids": [grant.ticket_type.id for grant in grants],
                 "person_ids": [grant.wish.person_id for grant in grants],
                 "quantities": [grant.wish.quantity for grant in grants],
+                "keys": [grant.wish.idempotency_key for grant in grants],
                 "prices_minor": [grant.ticket_type.price_minor * grant.wish.quantity for grant in grants],
                 "currency": sale.event.currency,
                 "now": sale.now,
@@ -159,12 +181,22 @@ class BookingStore:
             raise SeatAccountingError(
                 f"{made[0]['seats_taken'] if made else 0} seats were taken, not {wanted}"
             )
-        booking_ids = [row["id"] for row in made]
-        cursor = await connection.execute(
-            self._queries["select_bookings_of_event"], {"event_id": event_id, "booking_ids": booking_ids}
-        )
-        bookings = {row["id"]: row for row in await cursor.fetchall()}
-        return [bookings[booking_id] for booking_id in booking_ids]
+        return [row["id"] for row in made]
+
+    async def bookings_of_event(
+        self, connection: Connection, event_id: int, booking_ids: Collection[int]
+    ) -> dict[int, Row]:
+        """Bookings of an event with their seats, by id."""
+        if not booking_ids:
+            return {}
+        parameters = {"event_id": event_id, "booking_ids": list(booking_ids)}
+        cursor = await connection.execute(self._queries["select_bookings_of_event"], parameters)
+        return {row["id"]: row for row in await cursor.fetchall()}
+
+    async def forget_keys(self, connection: Connection, *, kept_seconds: int, limit: int) -> int:
+        """Forgets at most `limit` idempotency keys that are older; returns how many."""
+        parameters = {"kept_seconds": kept_seconds, "limit": limit}
+        return (await connection.execute(self._queries["forget_idempotency_keys"], parameters)).rowcount
 
     async def booking(self, connection: Connection, booking_id: int, person_id: int) -> Row | None:
         """A person's own booking with its seats, if there is one."""

@@ -18,6 +18,7 @@ from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Application, Database, running_application
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
+from write_api.bookings.idempotency import KeyExpiry
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
@@ -99,6 +100,101 @@ async def test_a_batch_does_what_the_plain_path_does(application: Application, p
 
     await asyncio.to_thread(in_any_order)
     assert application.database.faults() == {}
+
+
+@pytest.mark.parametrize("writers", [1, 2])
+async def test_who_repeats_with_a_key_gets_the_same_booking(
+    application: Application, pool: Pool, writers: int
+) -> None:
+    """All at once at any writer is as one after the other, and each key books once."""
+    people = [await application.sign_up() for _ in range(2)]
+
+    async def compare(wishes: list[tuple[int, int, str | None]], max_batch: int) -> None:
+        event = await event_of(application, [12])
+        queues = [
+            BookingQueues(pool, BookingStore(), hold_seconds=300, max_batch=max_batch) for _ in range(writers)
+        ]
+        outcomes = await asyncio.gather(
+            *(
+                queues[number % writers].create(
+                    people[person].id, body(event, (quantity, None)), idempotency_key=key
+                )
+                for number, (person, quantity, key) in enumerate(wishes)
+            ),
+            return_exceptions=True,
+        )
+        by_key: dict[tuple[int, str], set[str]] = {}
+        for (person, quantity, key), outcome in zip(wishes, outcomes, strict=True):
+            if isinstance(outcome, Booking):
+                assert outcome.quantity == quantity, "who reuses a key is told so"
+                if key is not None:
+                    by_key.setdefault((person, key), set()).add(outcome.model_dump_json())
+            else:
+                assert isinstance(outcome, Problem), outcome
+        assert all(len(answers) == 1 for answers in by_key.values())
+        [sold] = application.database.rows(
+            "SELECT count(*) AS bookings, coalesce(sum(quantity), 0) AS seats FROM bookings WHERE event_id = %s",
+            event["id"],
+        )
+        without_key = sum(
+            isinstance(outcome, Booking) and key is None
+            for (_, _, key), outcome in zip(wishes, outcomes, strict=True)
+        )
+        assert sold["bookings"] == len(by_key) + without_key
+        assert sold["seats"] <= 12
+
+    loop = asyncio.get_running_loop()
+
+    @settings(max_examples=EXAMPLES)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 1), st.integers(1, 4), st.sampled_from([None, "a", "b", "c"])),
+            max_size=30,
+        ),
+        st.integers(1, 30),
+    )
+    def in_any_order(wishes: list[tuple[int, int, str | None]], max_batch: int) -> None:
+        asyncio.run_coroutine_threadsafe(compare(wishes, max_batch), loop).result(60)
+
+    await asyncio.to_thread(in_any_order)
+    assert application.database.faults() == {}
+
+
+async def test_a_key_is_one_booking_over_http_and_other_people_have_their_own(
+    application: Application,
+) -> None:
+    event = await event_of(application, [100])
+    person, other = await application.sign_up(), await application.sign_up()
+    key = {"Idempotency-Key": "double-click"}
+    wish = {"event_id": event["id"], "quantity": 2}
+    answers = await asyncio.gather(
+        *(person.client.post("/api/v1/bookings", json=wish, headers=key) for _ in range(50))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    booking = answers[0].json()
+    assert (await person.confirm(booking["id"])).status_code == 200
+    again = await person.client.post("/api/v1/bookings", json=wish, headers=key)
+    assert again.json() == booking, "the first answer again, whatever has become of the booking"
+    reused = await person.client.post("/api/v1/bookings", json={**wish, "quantity": 3}, headers=key)
+    assert (reused.status_code, reused.json()["type"].rpartition("/")[2]) == (422, "idempotency-key-reused")
+    assert (await other.client.post("/api/v1/bookings", json=wish, headers=key)).json()["id"] != booking["id"]
+    bad = await person.client.post("/api/v1/bookings", json=wish, headers={"Idempotency-Key": "a b"})
+    assert bad.status_code == 422
+
+
+async def test_a_key_is_forgotten_after_a_day(application: Application, pool: Pool) -> None:
+    event, person = await event_of(application, [100]), await application.sign_up()
+    queues = BookingQueues(pool, BookingStore(), hold_seconds=300)
+    for key in ("old", "new"):
+        await queues.create(person.id, body(event, (1, None)), idempotency_key=key)
+    application.database.rows(
+        "UPDATE idempotent_bookings SET created_at = now() - interval '25 hours' WHERE event_id = %s AND key = 'old'",
+        event["id"],
+    )
+    await KeyExpiry(pool, BookingStore()).sweep()
+    kept = application.database.rows("SELECT key FROM idempotent_bookings WHERE event_id = %s", event["id"])
+    assert kept == [{"key": "new"}]
 
 
 async def test_one_that_fails_costs_the_others_nothing(application: Application, pool: Pool) -> None:
