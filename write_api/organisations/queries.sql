@@ -24,6 +24,13 @@ SELECT DISTINCT role FROM organisation_members WHERE person_id = %(person_id)s
 -- Where a person's events go that name no organisation.
 SELECT id FROM organisations WHERE host_id = %(person_id)s
 
+-- has_active_events --
+-- Whether somebody has to answer for events of it that are still to come, or not over.
+SELECT EXISTS (
+    SELECT FROM own_data.events
+    WHERE organisation_id = %(organisation_id)s AND status = 'active' AND ends_at > now()
+) AS has_active_events
+
 -- insert_own_organisation --
 -- With the first event. Of two first events at once one makes it, and the other finds it.
 INSERT INTO organisations (name, host_id, created_by)

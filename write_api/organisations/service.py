@@ -225,7 +225,8 @@ class OrganisationService:
     async def erase(self, connection: Connection, person_id: int) -> None:
         """Erases memberships, invitations and the name of the own organisation; harmless to repeat.
 
-        Raises Problem ACCOUNT_NEEDED where an organisation with other members would have no owner any more.
+        Raises Problem ACCOUNT_NEEDED where an organisation with other members, or with active events to come,
+        would have no owner any more.
         """
         for row in await self._store.of_person(connection, person_id):
             await self._store.lock(connection, row["id"], person_id)
@@ -238,6 +239,13 @@ class OrganisationService:
         await self._store.forget_own_organisation(connection, person_id)
         for row in await self._store.of_person(connection, person_id):
             await self._store.change_member(connection, row["id"], person_id, None)
+            # After the removal, for which an event that is being made is waited for.
+            _, owners = await self._store.count_members(connection, row["id"])
+            if not owners and await self._store.has_active_events(connection, row["id"]):
+                raise Problem(
+                    problems.ACCOUNT_NEEDED,
+                    f"Organisation {row['id']} has active events: cancel them first, or let another own it.",
+                )
         email_folded = await self._confirmed_email(connection, person_id)
         if email_folded is not None:
             await self._store.delete_invitations_to(connection, email_folded)

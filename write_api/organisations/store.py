@@ -127,6 +127,12 @@ class OrganisationStore:
         assert row is not None  # noqa: S101 - an aggregate has a row
         return row["members"], row["owners"]
 
+    async def has_active_events(self, connection: Connection, organisation_id: int) -> bool:
+        """Whether people can book something of it that is not over."""
+        row = await self._row(connection, "has_active_events", {"organisation_id": organisation_id})
+        assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+        return bool(row["has_active_events"])
+
     async def insert_member(
         self, connection: Connection, organisation_id: int, person_id: int, role: MemberRole
     ) -> bool:

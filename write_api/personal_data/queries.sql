@@ -55,14 +55,7 @@ SELECT
         ) r
     ) AS audit_entries
 
--- select_obstacles --
--- What others count on: seats of events to come that the person has, and events to come that people can book.
-SELECT
-    (
-        SELECT count(*) FROM own_data.bookings
-        WHERE person_id = %(person_id)s AND status IN ('held', 'confirmed') AND event_starts_at > now()
-    ) AS bookings_to_come,
-    (
-        SELECT count(*) FROM own_data.events
-        WHERE person_id = %(person_id)s AND status = 'active' AND ends_at > now()
-    ) AS active_events
+-- count_bookings_to_come --
+-- What others count on: seats that the person has of events to come.
+SELECT count(*) AS bookings_to_come FROM own_data.bookings
+WHERE person_id = %(person_id)s AND status IN ('held', 'confirmed') AND event_starts_at > now()

@@ -41,6 +41,6 @@ async def erase_person(request: Request, body: Erase, person: Person, service: S
     """Erase your account for good: name, e-mail, phone, password and sessions. Repeating it is harmless.
 
     Bookings and amounts stay in the books, with a number in place of your name. Refused while you have
-    bookings of events to come, or host active ones.
+    bookings of events to come, or an organisation has active ones, or other members, and no other owner.
     """
     await service.erase(person, body, address=client_address(request))

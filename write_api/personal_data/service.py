@@ -12,7 +12,7 @@ from service_kit.problem_responses import Problem
 from service_kit.rate_limits import Limit, RateLimiter
 from write_api.audit_log import AuditLog, actor_of
 from write_api.personal_data.schemas import Erase, Export
-from write_api.personal_data.store import Obstacles, PersonalDataStore
+from write_api.personal_data.store import PersonalDataStore
 
 # An export reads all that a person has ever done.
 EXPORTS_BY_PERSON = Limit("exports", 10, 3600)
@@ -24,7 +24,10 @@ Raises Problem CREDENTIALS_WRONG, TOO_MANY_REQUESTS, TEMPORARILY_UNAVAILABLE.
 """
 
 Erases = Callable[[Connection, int], Awaitable[None]]
-"""Erases what one feature keeps about a person, in the caller's transaction; harmless to repeat."""
+"""Erases what one feature keeps about a person, in the caller's transaction; harmless to repeat.
+
+Raises Problem ACCOUNT_NEEDED where others count on the person.
+"""
 
 
 class PersonalDataService:
@@ -80,23 +83,14 @@ class PersonalDataService:
             for erase in self._erasures:
                 await erase(connection, identity.person_id)
             # The erasures hold the person's row, which a booking needs too: what is made meanwhile is seen.
-            _refuse_if_needed(await self._store.obstacles(connection, identity.person_id))
+            if await self._store.bookings_to_come(connection, identity.person_id):
+                raise Problem(
+                    problems.ACCOUNT_NEEDED,
+                    "You have bookings of events to come: cancel them first, or wait until they are over.",
+                )
             await self._audit_log.record(
                 connection,
                 actor=actor_of(identity),
                 action="person-erased",
                 subject=f"person:{identity.person_id}",
             )
-
-
-def _refuse_if_needed(obstacles: Obstacles) -> None:
-    if obstacles.bookings_to_come:
-        raise Problem(
-            problems.ACCOUNT_NEEDED,
-            "You have bookings of events to come: cancel them first, or wait until the events are over.",
-        )
-    if obstacles.active_events:
-        raise Problem(
-            problems.ACCOUNT_NEEDED,
-            "You host active events to come: cancel them first, or let somebody else host them.",
-        )

@@ -1,7 +1,6 @@
 """What the feature reads: the views of other features' tables in `own_data`. It has no table of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import LiteralString
 
 from service_kit.database import Connection, Row
@@ -9,14 +8,6 @@ from service_kit.named_sql import load_queries
 
 MAX_ROWS = 10_000
 """Of each kind in an export; whoever has more gets the newest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacles:
-    """What others count on, and what therefore stands against an erasure."""
-
-    bookings_to_come: int
-    active_events: int
 
 
 class PersonalDataStore:
@@ -32,9 +23,9 @@ class PersonalDataStore:
         assert row is not None  # noqa: S101 - a SELECT without FROM has a row
         return row
 
-    async def obstacles(self, connection: Connection, person_id: int) -> Obstacles:
-        """What stands against an erasure now."""
-        cursor = await connection.execute(self._queries["select_obstacles"], {"person_id": person_id})
-        row = await cursor.fetchone()
-        assert row is not None  # noqa: S101 - a SELECT without FROM has a row
-        return Obstacles(**row)
+    async def bookings_to_come(self, connection: Connection, person_id: int) -> int:
+        """How many bookings the person has of events that have not begun."""
+        parameters = {"person_id": person_id}
+        row = await (await connection.execute(self._queries["count_bookings_to_come"], parameters)).fetchone()
+        assert row is not None  # noqa: S101 - an aggregate has a row
+        return int(row["bookings_to_come"])

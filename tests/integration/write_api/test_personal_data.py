@@ -100,6 +100,44 @@ async def test_an_erased_person_is_found_nowhere_and_the_books_stay(application:
     assert database.has(erased, f"person:{person.customer.id}")
 
 
+async def test_whatever_a_person_has_left_is_erased(application: Application) -> None:
+    """In every feature that lets people leave words behind; the control names the tables."""
+    database = application.database
+    person, other = await somebody(application, "customer", "host"), await application.sign_up("host")
+    database.rows("UPDATE people SET email_confirmed_at = now() WHERE id = %s", person.customer.id)
+    await person.customer.created(status="inactive")  # in an organisation of their own, which has their name
+    key = {"name": f"key of {person.name}", "scopes": ["bookings:read"]}
+    (await person.customer.client.post("/api/v1/api-keys", json=key)).raise_for_status()
+    await other.created()
+    [organisation] = (await other.client.get("/api/v1/organisations")).json()["organisations"]
+    invitation = {"email": person.email, "role": "staff"}
+    path = f"/api/v1/organisations/{organisation['id']}/invitations"
+    (await other.client.post(path, json=invitation)).raise_for_status()
+    database.rows(
+        "INSERT INTO notifications (channel, template, parameters, email_folded, address, status, sent_at)"
+        " VALUES ('mail', 'password_reset', '{}', %s, %s, 'sent', now())",
+        person.email,
+        person.email.upper(),
+    )
+    tables = ("people", "sessions", "api_keys", "organisations", "organisation_invitations", "notifications")
+    assert places_with(database, person.words) == {f"public.{table}" for table in tables}, "the control"
+    answer = await person.erase()
+    assert answer.status_code == 204, answer.text
+    assert places_with(database, person.words) == set()
+
+
+async def test_an_event_that_somebody_else_answers_for_does_not_stand_against_it(
+    application: Application,
+) -> None:
+    person, heir = await somebody(application, "customer", "host"), await application.sign_up("host")
+    await person.customer.created()
+    [organisation] = (await person.customer.client.get("/api/v1/organisations")).json()["organisations"]
+    assert (await person.erase()).status_code == 409
+    member = "INSERT INTO organisation_members (organisation_id, person_id, role) VALUES (%s, %s, 'owner')"
+    application.database.rows(member, organisation["id"], heir.id)
+    assert (await person.erase()).status_code == 204
+
+
 async def test_the_search_through_the_database_finds_words_in_text_arrays_and_json(
     application: Application,
 ) -> None:
