@@ -133,7 +133,8 @@ async def test_who_repeats_with_a_key_gets_the_same_booking(
                 assert isinstance(outcome, Problem), outcome
         assert all(len(answers) == 1 for answers in by_key.values())
         [sold] = application.database.rows(
-            "SELECT count(*) AS bookings, coalesce(sum(quantity), 0) AS seats FROM bookings WHERE event_id = %s",
+            "SELECT count(*) AS bookings, coalesce(sum(quantity), 0) AS seats FROM bookings "
+            "WHERE event_id = %s",
             event["id"],
         )
         without_key = sum(
@@ -189,7 +190,8 @@ async def test_a_key_is_forgotten_after_a_day(application: Application, pool: Po
     for key in ("old", "new"):
         await queues.create(person.id, body(event, (1, None)), idempotency_key=key)
     application.database.rows(
-        "UPDATE idempotent_bookings SET created_at = now() - interval '25 hours' WHERE event_id = %s AND key = 'old'",
+        "UPDATE idempotent_bookings SET created_at = now() - interval '25 hours' "
+        "WHERE event_id = %s AND key = 'old'",
         event["id"],
     )
     await KeyExpiry(pool, BookingStore()).sweep()
