@@ -9,8 +9,10 @@ import pytest
 
 from contracts import problems
 from contracts.api_keys import API_KEY_HEADER, DEFAULT_API_KEY_DAYS, MAX_API_KEY_DAYS, MAX_API_KEYS_OF_PERSON
+from mini_auth.callers import Callers
 from tests.api_keys import with_another_secret
 from tests.integration.write_api.application import Application, Customer, eventually
+from tests.people import PASSWORD, unique
 
 ADDRESS = "/api/v1/api-keys"
 REVOKED_SECONDS = 2.0
@@ -230,3 +232,25 @@ async def test_the_last_use_is_told_at_most_once_a_minute(application: Applicati
     assert await eventually("another key's use is told", probe_is_told)
     [after] = [one for one in await listed(person) if one["id"] == key["id"]]
     assert after["last_used_at"] == before["last_used_at"]
+
+
+async def test_a_key_has_the_roles_that_a_token_of_its_person_has(application: Application) -> None:
+    """Also where a role comes from elsewhere than the account, or waits for something."""
+    host, member = await application.sign_up("host", "customer"), await application.sign_up()
+    organisation = await host.client.post("/api/v1/organisations", json={"name": unique("organisation")})
+    application.database.rows(
+        "INSERT INTO organisation_members (organisation_id, person_id, role) VALUES (%s, %s, 'scanner')",
+        organisation.json()["id"],
+        member.id,
+    )
+    unconfirmed = await application.sign_up("host", "customer")
+    application.database.rows("UPDATE people SET email_confirmed_at = NULL WHERE id = %s", unconfirmed.id)
+    callers: Callers = application.app.state.callers
+    for person in (host, member, unconfirmed):
+        key = await make(person, "events:read")
+        [row] = application.database.rows("SELECT email FROM people WHERE id = %s", person.id)
+        login = await application.anonymous.post(
+            "/api/v1/login", json={"email": row["email"], "password": PASSWORD}
+        )
+        by_token = callers.tokens.verify(login.json()["access_token"]).roles
+        assert (await callers.api_keys.verify(key["key"])).roles == by_token

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
@@ -12,9 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.api_keys import new_api_key
 from contracts.token_claims import ClaimsError, identity_from_claims
+from mini_auth.guest_links import GuestLinkDesk
 from mini_auth.verifier import MAX_TOKEN_BYTES, TokenRefusedError
 from tests.tokens import Desk, SigningKey, eddsa_key, es256_key, make_desk
+from write_api.sessions.refresh_tokens import RefreshToken, RefreshTokens
 
 DESK = make_desk(eddsa_key("key-1"))
 DESK_TOKEN = DESK.token()
@@ -41,14 +45,17 @@ def signed(desk: Desk, header_members: object, claims: object) -> str:
     return sign_bytes(desk, json.dumps(header_members).encode(), json.dumps(claims).encode())
 
 
-def hmac_with_public_key(desk: Desk, form: serialization.Encoding) -> str:
-    """Algorithm confusion: the public key, which anybody has, taken as an HMAC secret."""
-    layout = serialization.PublicFormat.SubjectPublicKeyInfo
-    secret = desk.key.private_key.public_key().public_bytes(form, layout)
+def hmac_with(desk: Desk, secret: bytes) -> str:
+    """Algorithm confusion: something that anybody has, taken as an HMAC secret."""
     text = f"{part(header(desk, alg='HS256'))}.{part(desk.claims())}"
     code = hmac.HMAC(secret, hashes.SHA256())
     code.update(text.encode())
     return f"{text}.{part(code.finalize())}"
+
+
+def hmac_with_public_key(desk: Desk, form: serialization.Encoding) -> str:
+    layout = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hmac_with(desk, desk.key.private_key.public_key().public_bytes(form, layout))
 
 
 def with_claim_twice(desk: Desk) -> str:
@@ -86,11 +93,45 @@ def embedded_key(desk: Desk) -> str:
     return attacker.sign(desk.claims(), jwk=attacker.row["public_jwk"])
 
 
+def with_signature(desk: Desk, signature: bytes) -> str:
+    return f"{desk.token().rpartition('.')[0]}.{part(signature)}"
+
+
+def of_another_environment(desk: Desk, **claims: Any) -> str:
+    """Good there: signed by its own key, which is none of ours."""
+    make = es256_key if desk.key.algorithm == "ES256" else eddsa_key
+    return make("key-of-staging").sign(desk.claims(**claims))
+
+
+def encrypted_form(desk: Desk) -> str:
+    """Five parts, as an encrypted token has."""
+    return ".".join([part(header(desk, alg="dir", enc="A256GCM")), "", *([part(b"x" * 16)] * 3)])
+
+
+def json_form(desk: Desk) -> str:
+    """The same token in the JSON serialization of RFC 7515."""
+    protected, payload, signature = desk.token().split(".")
+    return json.dumps({"payload": payload, "protected": protected, "signature": signature})
+
+
 FORGED: dict[str, Callable[[Desk], str]] = {
     "alg none, no signature": lambda d: f"{part(header(d, alg='none'))}.{part(d.claims())}.",
     "alg NONE, with signature": lambda d: signed(d, header(d, alg="NONE"), d.claims()),
     "HS256 with the public key as PEM": lambda d: hmac_with_public_key(d, serialization.Encoding.PEM),
     "HS256 with the public key as DER": lambda d: hmac_with_public_key(d, serialization.Encoding.DER),
+    "HS256 with the public key as JWK": lambda d: hmac_with(d, json.dumps(d.key.row["public_jwk"]).encode()),
+    "HS256 with nothing": lambda d: hmac_with(d, b""),
+    "a signature of zeros": lambda d: with_signature(d, bytes(64)),
+    "a signature of ones": lambda d: with_signature(d, b"\xff" * 64),
+    "a signature in DER": lambda d: with_signature(d, b"\x30\x06\x02\x01\x00\x02\x01\x00"),
+    "another environment": lambda d: of_another_environment(d, iss="https://staging.frontrow.test"),
+    "another environment under our name": of_another_environment,
+    "our key for another environment": lambda d: d.token(iss="https://staging.frontrow.test"),
+    "an encrypted token": encrypted_form,
+    "JSON serialization": json_form,
+    "a refresh token": lambda _: RefreshTokens(b"secret").write(RefreshToken(70, 1)),
+    "an API key": lambda _: new_api_key().text,
+    "a guest's link": lambda _: GuestLinkDesk(b"secret").write(7, now=datetime.now(UTC))[0],
     "no signature": lambda d: d.token().rpartition(".")[0] + ".",
     "the signature of another token": lambda d: (
         d.token().rpartition(".")[0] + "." + d.token(sub="8").rpartition(".")[2]

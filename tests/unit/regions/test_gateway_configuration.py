@@ -137,3 +137,10 @@ def test_of_the_addresses_that_a_request_names_only_the_balancers_is_believed(
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert manager["use_remote_address"] is True
     assert manager["xff_num_trusted_hops"] == believed
+
+
+def test_of_the_key_service_only_the_key_set_is_reached_from_outside() -> None:
+    """Introspection tells of other people: it is for the region's own services and for operators."""
+    routes = virtual_host(())["routes"]
+    matches = [one["match"] for one in routes if one.get("route", {}).get("cluster") == "mini_auth"]
+    assert [match["path"] for match in matches] == ["/.well-known/jwks.json"]
