@@ -63,9 +63,17 @@ WHERE person_id = %(person_id)s AND ended_at IS NULL
 UPDATE sessions SET client = '' WHERE person_id = %(person_id)s AND client <> ''
 
 -- revoke --
--- Kills access tokens until the last of them has expired. A later revocation of the same counts instead.
+-- Kills access tokens until the last of them has expired; of a guest, who has none, the link until it has.
+-- A later revocation of the same counts instead.
 INSERT INTO revocations (kind, subject, expires_at)
-SELECT %(kind)s, subject, clock_timestamp() + make_interval(secs => %(kept_seconds)s)
+SELECT
+    %(kind)s, subject,
+    clock_timestamp() + make_interval(secs => CASE
+        WHEN %(kind)s = 'person' AND EXISTS (
+            SELECT FROM own_data.accounts WHERE NOT has_password AND person_id = CASE WHEN %(kind)s = 'person' THEN subject::bigint END
+        ) THEN %(guest_kept_seconds)s
+        ELSE %(kept_seconds)s
+    END)
 FROM unnest(%(subjects)s::text[]) AS subject
 ON CONFLICT (kind, subject) DO UPDATE
 SET revoked_at = excluded.revoked_at, expires_at = excluded.expires_at, written_by = excluded.written_by

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, LiteralString
 
 from contracts.token_claims import ACCESS_TOKEN_SECONDS
+from mini_auth.guest_links import GUEST_LINK_SECONDS
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 
@@ -16,6 +17,7 @@ MAX_SESSIONS = 50
 GRACE_SECONDS = 10
 # Until the last token has expired everywhere, whatever the clocks say.
 REVOCATION_SECONDS = ACCESS_TOKEN_SECONDS + 60
+GUEST_REVOCATION_SECONDS = GUEST_LINK_SECONDS + 60
 
 EndReason = Literal["logged_out", "revoked", "reused"]
 
@@ -125,7 +127,12 @@ class SessionStore:
         return await cursor.fetchall()
 
     async def _revoke(self, connection: Connection, kind: str, subjects: Sequence[str]) -> None:
-        parameters = {"kind": kind, "subjects": list(subjects), "kept_seconds": REVOCATION_SECONDS}
+        parameters = {
+            "kind": kind,
+            "subjects": list(subjects),
+            "kept_seconds": REVOCATION_SECONDS,
+            "guest_kept_seconds": GUEST_REVOCATION_SECONDS,
+        }
         await connection.execute(self._queries["revoke"], parameters)
         await connection.execute(self._queries["forget_revocations"])
 

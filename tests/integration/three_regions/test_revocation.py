@@ -29,7 +29,7 @@ from tests.integration.three_regions.asking import (
     seconds_until_refused,
 )
 from tests.integration.three_regions.load import repeated
-from tests.integration.three_regions.steps import REGIONS, gateway
+from tests.integration.three_regions.steps import REGIONS, gateway, until_writes_work
 from tests.people import DEADLINE_SECONDS, PASSWORD, People, Person, wait_for
 from tests.soak import sized
 from write_api.audit_log import OPERATOR, AuditLog
@@ -128,6 +128,8 @@ def test_a_guests_link_is_good_in_every_region_until_the_guest_is_revoked(
 
 
 def signing_key_of(three: Platform, people: People) -> Revocable:
+    """The key that signs now; a writer whose key was removed is none until it signs with the next."""
+    until_writes_work(three)
     credential = header_of(people.sign_up("customer"))
     key_id = jwt.get_unverified_header(credential["Authorization"].removeprefix("Bearer "))["kid"]
     return Revocable(credential, lambda: remove_key(three, key_id))
@@ -158,6 +160,7 @@ def test_a_compromised_key_is_in_force_in_every_region(
         return [one_round(signing_key_of(three, everywhere["us"]), judges) for _ in range(KEY_ROUNDS)]
 
     assert_in_force_in_time("a key", measure)
+    until_writes_work(three)
 
 
 def test_without_polling_a_revoked_session_would_be_accepted(

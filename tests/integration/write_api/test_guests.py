@@ -9,7 +9,8 @@ import pytest
 
 from contracts import problems
 from contracts.api_keys import API_KEY_HEADER
-from mini_auth.guest_links import GUEST_LINK_HEADER
+from contracts.token_claims import ACCESS_TOKEN_SECONDS
+from mini_auth.guest_links import GUEST_LINK_HEADER, GUEST_LINK_SECONDS
 from tests.integration.write_api.application import Application, Customer, event_body, eventually
 from tests.people import PASSWORD, unique
 from write_api.guests.service import BY_ADDRESS, MAILS_BY_EMAIL
@@ -161,3 +162,19 @@ async def test_a_bad_link_is_refused_and_a_revoked_one_within_two_seconds(scene:
         return (await scene.guest.client.get("/api/v1/bookings")).status_code == 401
 
     assert await eventually("the link is dead", is_refused)
+
+
+async def test_a_revocation_of_a_guest_is_kept_as_long_as_links_live(scene: Scene) -> None:
+    """That of an account is kept for minutes: a guest's link would come back to life."""
+    person = await scene.application.sign_up()
+    sessions = scene.application.app.state.sessions
+    async with sessions._pool.connection() as connection, connection.transaction():
+        for one in (scene.guest, person):
+            await sessions.erase(connection, one.id)
+    kept = "SELECT extract(epoch FROM expires_at - now()) AS seconds FROM revocations WHERE subject = %s"
+    of_guest, of_person = (
+        float(scene.application.database.rows(kept, str(one.id))[0]["seconds"])
+        for one in (scene.guest, person)
+    )
+    assert GUEST_LINK_SECONDS < of_guest < GUEST_LINK_SECONDS + 120
+    assert ACCESS_TOKEN_SECONDS < of_person < ACCESS_TOKEN_SECONDS + 120
