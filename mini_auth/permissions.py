@@ -151,6 +151,7 @@ READ_BOOKINGS = PersonKeyOrGuest("read-bookings", scope="bookings:read")
 MANAGE_SESSIONS = Person("manage-sessions")
 MANAGE_API_KEYS = Person("manage-api-keys")
 INTROSPECT = PersonOrKey("introspect", roles={"admin", "superadmin"}, scope="tokens:introspect")
+ADMINISTER = Person("administer", roles={"admin", "superadmin"}, is_sensitive=True)
 
 
 def declared_permissions(app: FastAPI) -> Iterator[tuple[RouteContext, Permission]]:

@@ -6,13 +6,14 @@ ever changed or removed (docs/decisions/0115-the-audit-log-holds-ids.md): people
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal, LiteralString
 
 from psycopg.types.json import Jsonb
 
 from contracts.token_claims import Identity
-from service_kit.database import Connection
+from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 from service_kit.request_origin import request_origin
 
@@ -44,6 +45,21 @@ def actor_of(identity: Identity) -> Actor:
     if identity.scopes is not None:
         return Actor("api_key", int(identity.token_id))
     return Actor("person", identity.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """Which rows to read, the newest first: those to which all that is given applies."""
+
+    person_id: int | None = None
+    """As who did it, or as whom it was done to."""
+    subject: str | None = None
+    action: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Not included."""
+    before_id: int | None = None
+    """Where the page before ended."""
 
 
 class AuditLog:
@@ -98,3 +114,8 @@ class AuditLog:
             "details": Jsonb(dict(details)),
         }
         await connection.execute(self._queries["record_in_audit_log"], parameters)
+
+    async def entries(self, connection: Connection, entry_filter: EntryFilter, *, limit: int) -> list[Row]:
+        """At most `limit` rows, the newest first."""
+        parameters = {**asdict(entry_filter), "limit": limit}
+        return await (await connection.execute(self._queries["read_audit_log"], parameters)).fetchall()

@@ -12,9 +12,13 @@ from mini_auth.guest_links import GuestLinkDesk
 from service_kit.database import Pool
 from service_kit.rate_limits import RateLimiter
 from write_api.accounts import routes as accounts_routes
+from write_api.accounts.administered import AccountAdministration
 from write_api.accounts.passwords import PasswordHashing
 from write_api.accounts.service import AccountService
 from write_api.accounts.store import AccountStore
+from write_api.administration import routes as administration_routes
+from write_api.administration.service import AdministrationService
+from write_api.administration.store import AdministrationStore
 from write_api.api_keys import routes as api_keys_routes
 from write_api.api_keys.service import ApiKeyService
 from write_api.api_keys.store import ApiKeyStore
@@ -25,6 +29,7 @@ from write_api.bookings.limits import BookingLimits
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
+from write_api.catalogue.administered import EventAdministration
 from write_api.catalogue.service import CatalogueService
 from write_api.catalogue.store import CatalogueStore
 from write_api.guests import routes as guests_routes
@@ -39,6 +44,7 @@ from write_api.personal_data import routes as personal_data_routes
 from write_api.personal_data.service import PersonalDataService
 from write_api.personal_data.store import PersonalDataStore
 from write_api.sessions import routes as sessions_routes
+from write_api.sessions.administered import SessionAdministration
 from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshTokens
 from write_api.sessions.service import SessionService
@@ -56,6 +62,7 @@ ROUTERS = tuple(
         personal_data_routes,
         catalogue_routes,
         bookings_routes,
+        administration_routes,
     )
 )
 
@@ -146,4 +153,12 @@ class Features:
                 guests.erase,
             ),
             limiter=rate_limiter,
+        )
+        app.state.administration = AdministrationService(
+            self.pool,
+            AdministrationStore(),
+            self.audit_log,
+            accounts=AccountAdministration(),
+            sessions=SessionAdministration(SessionStore()),
+            events=EventAdministration(CatalogueStore()),
         )

@@ -83,3 +83,20 @@ SELECT
     %(request_id)s, %(details)s::jsonb
 FROM unnest(%(subjects)s::text[]) WITH ORDINALITY AS told (subject, position)
 ORDER BY position
+
+-- read_audit_log --
+-- A page by key, so that the last is as fast as the first; what is null does not matter.
+SELECT
+    id, at, actor_kind, actor_id, action, subject, outcome, client_address, region, request_id, details
+FROM audit_log
+WHERE (%(before_id)s::bigint IS NULL OR id < %(before_id)s::bigint)
+    AND (
+        %(person_id)s::bigint IS NULL
+        OR (actor_kind IN ('person', 'guest') AND actor_id = %(person_id)s::bigint)
+        OR subject = 'person:' || %(person_id)s::bigint
+    )
+    AND (%(subject)s::text IS NULL OR subject = %(subject)s::text)
+    AND (%(action)s::text IS NULL OR action = %(action)s::text)
+    AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
+    AND (%(until)s::timestamptz IS NULL OR at < %(until)s::timestamptz)
+ORDER BY id DESC LIMIT %(limit)s

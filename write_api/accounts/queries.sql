@@ -13,11 +13,13 @@ RETURNING id
 
 -- select_credentials --
 -- What a login compares and then puts into the token.
-SELECT id, password_hash, roles FROM people WHERE email_folded = %(email_folded)s
+SELECT id, password_hash, roles, suspended_at IS NOT NULL AS is_suspended
+FROM people WHERE email_folded = %(email_folded)s
 
 -- select_known_person --
 -- What a token says of a person, as of now; nobody where no login is possible (any more).
-SELECT id, roles FROM people WHERE id = %(person_id)s AND password_hash IS NOT NULL
+SELECT id, roles FROM people
+WHERE id = %(person_id)s AND password_hash IS NOT NULL AND suspended_at IS NULL
 
 -- select_email --
 -- By what a person logs in.
@@ -38,3 +40,33 @@ WHERE (id = %(person_id)s::bigint OR email_folded = %(email_folded)s::text) AND 
 -- select_confirmed_email --
 -- By what others may name somebody who has shown that it is theirs.
 SELECT email_folded FROM people WHERE id = %(person_id)s AND email_confirmed_at IS NOT NULL
+
+-- find_account --
+-- An account as administrators see it; a guest's too.
+SELECT id, email, display_name, roles, created_at, email_confirmed_at, suspended_at, erased_at
+FROM people WHERE id = %(person_id)s
+
+-- find_account_by_email --
+-- An account as administrators find it.
+SELECT id, email, display_name, roles, created_at, email_confirmed_at, suspended_at, erased_at
+FROM people WHERE email_folded = %(email_folded)s
+
+-- grant_role --
+-- Only what changes is written, so that nobody's change of another role is lost.
+UPDATE people SET roles = roles || %(role)s::text
+WHERE id = %(person_id)s AND %(role)s::text <> ALL(roles) AND erased_at IS NULL
+RETURNING id
+
+-- withdraw_role --
+-- An account keeps at least one, by the table's constraint.
+UPDATE people SET roles = array_remove(roles, %(role)s::text)
+WHERE id = %(person_id)s AND %(role)s::text = ANY(roles) AND erased_at IS NULL
+RETURNING id
+
+-- suspend --
+-- Since when stays as it was first.
+UPDATE people SET suspended_at = coalesce(suspended_at, clock_timestamp()) WHERE id = %(person_id)s
+
+-- lift_suspension --
+-- The person can log in again; what was ended stays ended.
+UPDATE people SET suspended_at = NULL WHERE id = %(person_id)s

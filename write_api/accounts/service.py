@@ -55,7 +55,7 @@ class AccountService:
             is_right = await self._passwords.verify(password_hash, password.get_secret_value())
         except PasswordQueueFullError:
             raise _too_many_at_once() from None
-        if known is None or not is_right:
+        if known is None or not is_right or known.is_suspended:
             person_id = None if known is None else known.person.person_id
             raise CredentialsWrongError("Check both, or sign up.", person_id=person_id)
         return known.person

@@ -16,6 +16,7 @@ class Credentials:
 
     person: KnownPerson
     password_hash: str
+    is_suspended: bool
 
 
 class AccountStore:
@@ -59,7 +60,11 @@ class AccountStore:
         """The credentials of the person with this folded e-mail, if there is one."""
         cursor = await connection.execute(self._queries["select_credentials"], {"email_folded": email_folded})
         row = await cursor.fetchone()
-        return None if row is None else Credentials(_known_person(row), row["password_hash"])
+        return (
+            None
+            if row is None
+            else Credentials(_known_person(row), row["password_hash"], row["is_suspended"])
+        )
 
     async def email(self, connection: Connection, *, person_id: int) -> str | None:
         """By what a person logs in; None for guests, who were erased, and nobody."""

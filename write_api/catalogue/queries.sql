@@ -74,7 +74,7 @@ SELECT pg_advisory_xact_lock(%(event_id)s)
 -- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
 SELECT
     id, organisation_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online
+    starts_at, ends_at, time_zone, is_online, deactivated_at
 FROM events WHERE id = %(event_id)s FOR UPDATE
 
 -- update_event --
@@ -93,3 +93,14 @@ SELECT * FROM read_side.event_documents WHERE id = %(event_id)s
 -- is_host --
 -- Whether somebody sees the event even while it is inactive.
 SELECT FROM read_side.event_hosts WHERE event_id = %(event_id)s AND person_id = %(person_id)s
+
+-- deactivate --
+-- Off sale, and kept so; when it began stays. What was cancelled stays cancelled.
+UPDATE events SET
+    status = CASE WHEN status = 'active' THEN 'inactive' ELSE status END,
+    deactivated_at = coalesce(deactivated_at, clock_timestamp()), updated_at = clock_timestamp()
+WHERE id = %(event_id)s
+
+-- allow_activation --
+-- Its hosts decide again.
+UPDATE events SET deactivated_at = NULL WHERE id = %(event_id)s

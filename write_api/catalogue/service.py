@@ -21,6 +21,7 @@ from write_api.organisation_access import OrganisationAccess
 from write_api.seat_blocks import MakeSeats, SeatBlock
 
 MAX_SEATS_PER_BULK = 100_000
+_NOT_THE_HOSTS = frozenset({"id", "organisation_id", "deactivated_at"})
 
 # What only one event of many can be to blame for; anything else concerns them all.
 _ONE_EVENTS_FAULT = (psycopg.DataError, psycopg.IntegrityError)
@@ -279,7 +280,7 @@ def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
     """The event's columns after the update. Raises Problem CONFLICT, INVALID_REQUEST."""
     changes = {name: getattr(body, name) for name in body.model_fields_set}
     renamed = {"start_at": "starts_at", "end_at": "ends_at"}
-    columns = {name: value for name, value in before.items() if name not in {"id", "organisation_id"}}
+    columns = {name: value for name, value in before.items() if name not in _NOT_THE_HOSTS}
     columns.update(
         {
             renamed.get(name, name): value
@@ -291,6 +292,8 @@ def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
         raise Problem(
             problems.CONFLICT, f"An event that is {before['status']} can't become {columns['status']}."
         )
+    if columns["status"] == "active" and before["deactivated_at"] is not None:
+        raise Problem(problems.CONFLICT, "An administrator has taken this event off sale.")
     if columns["ends_at"] is not None and columns["ends_at"] < columns["starts_at"]:
         raise _invalid("end_at", "must not be before start_at")
     has_place = columns["venue_id"] is not None or body.location is not None or body.venue is not None

@@ -98,6 +98,14 @@ class CatalogueStore:
         cursor = await connection.execute(self._queries["select_document"], {"event_id": event_id})
         return await cursor.fetchone()
 
+    async def deactivate(self, connection: Connection, event_id: int) -> None:
+        """Takes an event off sale, and keeps it off."""
+        await connection.execute(self._queries["deactivate"], {"event_id": event_id})
+
+    async def allow_activation(self, connection: Connection, event_id: int) -> None:
+        """Lets an event be put on sale again."""
+        await connection.execute(self._queries["allow_activation"], {"event_id": event_id})
+
     async def is_host(self, connection: Connection, event_id: int, person_id: int) -> bool:
         """Whether a person is owner or staff of the event's organisation."""
         parameters = {"event_id": event_id, "person_id": person_id}

@@ -64,7 +64,9 @@ UPDATE sessions SET client = '' WHERE person_id = %(person_id)s AND client <> ''
 
 -- revoke --
 -- Kills access tokens until the last of them has expired; of a guest, who has none, the link until it has.
--- A later revocation of the same counts instead.
+-- A later revocation of the same counts instead, and for tokens that were issued since the one before, which may say
+-- the second after it (see issue_time). It goes at most 3 s ahead of the clock, so that the next token is good at
+-- once, as verifiers bear 5 s.
 INSERT INTO revocations (kind, subject, expires_at)
 SELECT
     %(kind)s, subject,
@@ -76,7 +78,15 @@ SELECT
     END)
 FROM unnest(%(subjects)s::text[]) AS subject
 ON CONFLICT (kind, subject) DO UPDATE
-SET revoked_at = excluded.revoked_at, expires_at = excluded.expires_at, written_by = excluded.written_by
+SET
+    revoked_at = greatest(
+        excluded.revoked_at,
+        least(
+            date_trunc('second', revocations.revoked_at) + interval '1 second',
+            excluded.revoked_at + interval '3 seconds'
+        )
+    ),
+    expires_at = excluded.expires_at, written_by = excluded.written_by
 
 -- forget_revocations --
 -- Those that no living token can meet, a few with each new one, so that the table stays as small as it is needed.

@@ -73,7 +73,7 @@ class SessionStore:
         )
         displaced = [str(ended["id"]) for ended in await cursor.fetchall()]
         if displaced:
-            await self._revoke(connection, "session", displaced)
+            await self.revoke(connection, "session", displaced)
         return LiveSession(**row)
 
     async def person_of(self, connection: Connection, session_id: int) -> int | None:
@@ -109,13 +109,13 @@ class SessionStore:
         parameters = {"session_id": session_id, "person_id": person_id, "reason": reason}
         if await self._row(connection, "end_session", parameters) is None:
             return False
-        await self._revoke(connection, "session", [str(session_id)])
+        await self.revoke(connection, "session", [str(session_id)])
         return True
 
     async def end_all(self, connection: Connection, *, person_id: int, reason: EndReason) -> None:
         """Ends all sessions of a person, and kills all access tokens issued until now."""
         await connection.execute(self._queries["end_sessions"], {"person_id": person_id, "reason": reason})
-        await self._revoke(connection, "person", [str(person_id)])
+        await self.revoke(connection, "person", [str(person_id)])
 
     async def forget_clients(self, connection: Connection, *, person_id: int) -> None:
         """Removes what the programs of a person called themselves."""
@@ -126,7 +126,8 @@ class SessionStore:
         cursor = await connection.execute(self._queries["select_sessions"], {"person_id": person_id})
         return await cursor.fetchall()
 
-    async def _revoke(self, connection: Connection, kind: str, subjects: Sequence[str]) -> None:
+    async def revoke(self, connection: Connection, kind: str, subjects: Sequence[str]) -> None:
+        """Kills access tokens of persons, of sessions, or by their `jti`."""
         parameters = {
             "kind": kind,
             "subjects": list(subjects),

@@ -86,8 +86,14 @@ class Cast:
         return self.organisation()
 
     async def person_id(self) -> int:
-        """A member of the organisation."""
+        """A member of the organisation, or an administrator."""
+        if self._situation == "of an administrator":
+            return self.person("admin").id
         return self.person("staff").id
+
+    async def role(self) -> str:
+        """What is granted or withdrawn."""
+        return "admin" if self._situation == "role admin" else "scanner"
 
     async def invitation_id(self) -> int:
         """The organisation invites the customer."""

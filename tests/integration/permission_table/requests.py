@@ -21,6 +21,10 @@ async def _booking(cast: Cast) -> Json:
     return {"event_id": await cast.event_id(), "quantity": 1}
 
 
+async def _revocation(cast: Cast) -> Json:
+    return {"revoke": {"kind": "person", "person_id": await cast.person_id()}}
+
+
 BODIES: dict[str, Body] = {
     "POST /api/v1/accounts": lambda _: {"email": f"{unique('new')}@example.com", "password": PASSWORD},
     "POST /api/v1/login": lambda cast: {"email": cast.person("customer").email, "password": PASSWORD},
@@ -43,6 +47,10 @@ BODIES: dict[str, Body] = {
         "email": f"{unique('new')}@example.com",
         "role": "staff",
     },
+    "POST /api/v1/admin/people/search": lambda cast: {"email": cast.person("customer").email},
+    "PUT /api/v1/admin/people/{person_id}/suspension": lambda _: {"reason": "a test"},
+    "POST /api/v1/admin/revocations": _revocation,
+    "PUT /api/v1/admin/events/{event_id}/deactivation": lambda _: {"reason": "a test"},
     "POST /api/v1/search/events": lambda _: {"text": "music"},
 }
 FORMS: dict[str, Body] = {"POST /introspect": lambda _: {"token": new_api_key().text}}

@@ -207,3 +207,20 @@ async def test_revocations_that_nobody_needs_any_more_are_removed(application: A
     tokens = await log_in(application, await signed_up(application))
     await person_with(application, tokens).post("/api/v1/logout")
     assert not application.database.has("SELECT FROM revocations WHERE subject = 'old'")
+
+
+async def test_tokens_of_the_second_in_which_all_were_revoked_are_revoked_again(
+    application: Application,
+) -> None:
+    """A login within the second of a log-out gets a token of the next; the next log-out meets it too."""
+    email = await signed_up(application)
+    dead = []
+    for _ in range(3):
+        tokens = await log_in(application, email)
+        answer = await person_with(application, tokens).post("/api/v1/logout/everywhere")
+        assert answer.status_code == 204
+        dead.append(tokens)
+    last = await log_in(application, email)
+    for tokens in dead:
+        assert await eventually("it is dead", lambda: is_refused(application, tokens))  # noqa: B023
+    assert not await is_refused(application, last)
