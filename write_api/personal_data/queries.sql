@@ -46,11 +46,18 @@ SELECT
     (
         SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT
-                id, at, action, subject, outcome, region,
-                CASE WHEN actor_id = %(person_id)s THEN client_address END AS client_address
-            FROM own_data.audit_entries
-            WHERE (actor_kind IN ('person', 'guest') AND actor_id = %(person_id)s)
-                OR subject = 'person:' || %(person_id)s::bigint
+                id, at, action, subject, outcome, region, CASE WHEN is_own THEN client_address END AS client_address
+            FROM (
+                SELECT
+                    *,
+                    (actor_kind IN ('person', 'guest') AND actor_id = %(person_id)s)
+                    OR (
+                        actor_kind = 'api_key'
+                        AND actor_id = ANY(ARRAY(SELECT id FROM own_data.api_keys WHERE person_id = %(person_id)s))
+                    ) AS is_own
+                FROM own_data.audit_entries
+            ) a
+            WHERE is_own OR subject = 'person:' || %(person_id)s::bigint
             ORDER BY id DESC LIMIT %(max_rows)s
         ) r
     ) AS audit_entries

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from contracts import problems
-from tests.integration.write_api.application import Application, Customer, Database, eventually
+from contracts.api_keys import API_KEY_HEADER
+from tests.integration.write_api.application import Application, Customer, Database, event_body, eventually
 from tests.people import PASSWORD, unique
 from write_api.personal_data.service import EXPORTS_BY_PERSON
 
@@ -263,6 +264,28 @@ async def test_an_export_holds_all_that_is_kept_and_nothing_of_others(applicatio
     text = str(export)
     assert not [word for word in other.words if word in text]
     assert "password_hash" not in text
+
+
+async def test_an_export_tells_what_was_done_with_ones_keys_and_whence_oneself_alone(
+    application: Application,
+) -> None:
+    host, other = await somebody(application, "customer", "host"), await somebody(application)
+    wanted = {"name": "a program", "scopes": ["events:write"]}
+    key = (await host.customer.client.post("/api/v1/api-keys", json=wanted)).raise_for_status().json()
+    made = await application.client(**{API_KEY_HEADER: key["key"]}).post("/api/v1/events", json=event_body())
+    assert made.status_code == 201, made.text
+    application.database.rows(
+        "INSERT INTO audit_log"
+        " (actor_kind, actor_id, action, subject, outcome, client_address, region, details)"
+        " VALUES ('person', %s, 'looked-at', %s, 'done', '192.0.2.77', 'eu', '{}')",
+        other.customer.id,
+        f"person:{host.customer.id}",
+    )
+    entries = (await host.export())["audit_entries"]
+    assert {entry["action"] for entry in entries} >= {"event-created", "api-key-created", "looked-at"}
+    assert {entry["client_address"] for entry in entries if entry["action"] == "looked-at"} == {None}
+    assert all(entry["client_address"] for entry in entries if entry["action"] != "looked-at")
+    assert "event-created" not in {entry["action"] for entry in (await other.export())["audit_entries"]}
 
 
 async def test_exports_are_limited(application: Application) -> None:
