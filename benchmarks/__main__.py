@@ -2,9 +2,14 @@
 
 import argparse
 
+from benchmarks import gateway_bench, token_checks
 from benchmarks.platform_bench import ONE_REGION, THREE_REGIONS, report_ratios
 
-BENCHMARKS = {one.name: one.run for one in (ONE_REGION, THREE_REGIONS)}
+BENCHMARKS = {
+    token_checks.NAME: token_checks.run,
+    gateway_bench.NAME: gateway_bench.run,
+    **{one.name: one.run for one in (ONE_REGION, THREE_REGIONS)},
+}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from regions.gateway.limits import (
 )
 from regions.gateway.places import nearest_to, places
 from regions.gateway.routes import HEALTH_PATH, virtual_host
+from regions.gateway.tokens import PERSON_HEADER
 
 Json = dict[str, Any]
 
@@ -272,13 +273,13 @@ def connection_manager(
 
 
 def _without_words_of_ours() -> Json:
-    """What routes go by is taken from requests as they come in; a redirect that we follow keeps it."""
+    """What routes and limits go by is taken from requests as they come in; a redirect of ours keeps it."""
     return {
         "name": "envoy.http.early_header_mutation.header_mutation",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.http.early_header_mutation.header_mutation.v3."
             "HeaderMutation",
-            "mutations": [{"remove": PASSED_ON_HEADER}],
+            "mutations": [{"remove": PASSED_ON_HEADER}, {"remove": PERSON_HEADER}],
         },
     }
 

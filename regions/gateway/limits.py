@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from regions.gateway.tokens import claim
+from regions.gateway.tokens import PERSON_HEADER
 
 Json = dict[str, Any]
 
@@ -54,15 +54,10 @@ def limit_of_addresses(times: int) -> Json:
 
 def limit_of_persons(times: int) -> Json:
     """Count requests by the person whom the verified token names; who brings none is not counted here."""
-    metadata = {
-        "metadata_key": claim("sub"),
-        "descriptor_key": "person",
-        "source": "DYNAMIC",
-        "skip_if_absent": True,
-    }
+    header = {"header_name": PERSON_HEADER, "descriptor_key": "person", "skip_if_absent": True}
     # Only this one tells on each answer what is left: of an address that depends on strangers.
     headers = {"enable_x_ratelimit_headers": "DRAFT_VERSION_03"}
-    return {**_limit("person", "person", {"metadata": metadata}, OF_PERSON, times), **headers}
+    return {**_limit("person", "person", {"request_headers": header}, OF_PERSON, times), **headers}
 
 
 def _limit(name: str, key: str, action: Json, limit: RequestLimit, times: int) -> Json:

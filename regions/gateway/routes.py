@@ -6,6 +6,7 @@ from typing import Any
 from contracts.consistency_token import PASSED_ON_HEADER
 from regions.gateway.browsers import other_origins
 from regions.gateway.limits import BULK_BODY_LIMIT_BYTES
+from regions.gateway.tokens import PERSON_HEADER
 
 Json = dict[str, Any]
 
@@ -20,7 +21,7 @@ HEALTH_PATH = "/health/ready"
 SEARCH_PATHS = ("/api/v1/search/events", "/api/v1/search", "/api/v1/events")
 
 IDENTITY_HEADERS = (
-    "x-frontrow-subject",
+    PERSON_HEADER,
     "x-frontrow-roles",
     "x-frontrow-region",
     "x-frontrow-forwarded",

@@ -20,11 +20,15 @@ OTHER_CREDENTIALS = (API_KEY_HEADER.lower(), "x-guest-link")
 """Headers that stand in a token's place."""
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 ROLE_CHECK = "envoy.filters.http.rbac"
+PERSON_HEADER = "x-frontrow-subject"
+"""The person whom a verified token names, for the filters after the check; no application gets it."""
 _PROVIDER = "frontrow"
+# Handing on all claims costs a tenth of a request, so it is done where a role is asked for.
+_PROVIDER_WITH_CLAIMS = "frontrow-with-claims"
 _CLAIMS = "claims"
 _TOKEN_CHECK = "envoy.filters.http.jwt_authn"  # noqa: S105
-# A signature costs as much as all the rest of a request (0110), so a token that was good is remembered until
-# it expires. Ours have some 600 characters; 4,096 of them and what they say are some 10 MB.
+# A signature costs about as much as the rest of a request (0110), so a token that was good is remembered
+# until it expires. Ours have some 600 characters; 4,096 of them and what they say are some 10 MB.
 _REMEMBERED_TOKENS = 4096
 _REMEMBERED_TOKEN_CHARACTERS = 2048
 
@@ -52,12 +56,15 @@ ROLE_RULES = (
 
 def token_check(mini_auth: Address) -> Json:
     """A token is required where nobody may go without one; elsewhere a bad one is still refused."""
-    required = {"provider_name": _PROVIDER}
+    required, required_with_claims = {"provider_name": _PROVIDER}, {"provider_name": _PROVIDER_WITH_CLAIMS}
     optional = {"requires_any": {"requirements": [required, {"allow_missing": {}}]}}
     everything = {"path_separated_prefix": "/api/v1"}
     return {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-        "providers": {_PROVIDER: _provider(mini_auth)},
+        "providers": {
+            _PROVIDER: _provider(mini_auth),
+            _PROVIDER_WITH_CLAIMS: {**_provider(mini_auth), "payload_in_metadata": _CLAIMS},
+        },
         "rules": [
             # Whoever refreshes may well send along the token that has expired.
             {"match": {"path": "/api/v1/refresh"}},
@@ -72,7 +79,7 @@ def token_check(mini_auth: Address) -> Json:
                 for name in OTHER_CREDENTIALS
             ),
             {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
-            *({"match": _matched(rule), "requires": required} for rule in ROLE_RULES),
+            *({"match": _matched(rule), "requires": required_with_claims} for rule in ROLE_RULES),
             {"match": everything, "requires": optional},
         ],
     }
@@ -92,18 +99,13 @@ def role_check() -> Json:
     }
 
 
-def claim(*path: str) -> Json:
-    """Name a claim of the verified token in the metadata of a request."""
-    return {"key": _TOKEN_CHECK, "path": [{"key": key} for key in (_CLAIMS, *path)]}
-
-
 def refused_by(rule: RoleRule) -> Json:
     """Match the answer 403 to a good token at a rule's path: nothing but the rule gives it.
 
     What the role check itself notes of a request is there only after its answer was made.
     """
     at_path = {"safe_regex": {"regex": rf"{rule.path}([/?].*)?"}}
-    verified = {"filter": _TOKEN_CHECK, "path": claim("sub")["path"], "value": {"present_match": True}}
+    verified = _claim("sub", {"present_match": True})
     status = {"op": "EQ", "value": {"default_value": 403, "runtime_key": f"problem.403.{rule.name}"}}
     return {
         "and_filter": {
@@ -134,8 +136,7 @@ def _provider(mini_auth: Address) -> Json:
         "max_lifetime": f"{MAX_ACCESS_TOKEN_SECONDS}s",
         "clock_skew_seconds": 5,
         "from_headers": [{"name": "authorization", "value_prefix": "Bearer "}],
-        # What the token says goes to the filters after this one by memory, not by a header.
-        "payload_in_metadata": _CLAIMS,
+        "claim_to_headers": [{"header_name": PERSON_HEADER, "claim_name": "sub"}],
         "jwt_cache_config": {
             "jwt_cache_size": _REMEMBERED_TOKENS,
             "jwt_max_token_size": _REMEMBERED_TOKEN_CHARACTERS,
@@ -157,15 +158,17 @@ def _permission(rule: RoleRule) -> Json:
 
 
 def _who_lacks(roles: Sequence[str]) -> Json:
-    path = claim("roles")["path"]
-
     def holds(role: str) -> Json:
-        value = {"list_match": {"one_of": {"string_match": {"exact": role}}}}
-        matcher = {"filter": _TOKEN_CHECK, "path": path, "value": value}
+        matcher = _claim("roles", {"list_match": {"one_of": {"string_match": {"exact": role}}}})
         return {"sourced_metadata": {"metadata_matcher": matcher, "metadata_source": "DYNAMIC"}}
 
     judged_behind = [{"header": _present(name)} for name in OTHER_CREDENTIALS]
     return {"not_id": {"or_ids": {"ids": [*map(holds, roles), *judged_behind]}}}
+
+
+def _claim(name: str, value: Json) -> Json:
+    """Match a claim of the verified token."""
+    return {"filter": _TOKEN_CHECK, "path": [{"key": _CLAIMS}, {"key": name}], "value": value}
 
 
 def _present(name: str) -> Json:

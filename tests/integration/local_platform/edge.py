@@ -156,29 +156,32 @@ def running_gateway(
     )
     configuration = gateway_configuration("eu", addresses, edge, str(folder / "access.log"))
     change(configuration)
-    (folder / "envoy.json").write_text(json.dumps(configuration))
-    package = Path(str(find_spec("envoy").origin)).parent  # type: ignore[union-attr]
-    command = [
-        package / "_bin" / "envoy",
-        "-c",
-        folder / "envoy.json",
-        "--concurrency",
-        "1",
-        "--disable-hot-restart",
-    ]
-    with (folder / "envoy.log").open("wb") as log:
-        envoy = subprocess.Popen(
-            [*command, "--log-level", "warn"], stdout=log, stderr=log, env=dict(os.environ)
-        )
     try:
-        wait_for("Envoy is ready", lambda: is_ready(addresses.admin))
-        yield Gateway(f"http://{catalogue.front_door}", applications)
+        with running_envoy(configuration, folder):
+            yield Gateway(f"http://{catalogue.front_door}", applications)
     finally:
-        envoy.terminate()
-        envoy.wait(timeout=10)
         for one in applications.values():
             one.server.shutdown()
             one.server.server_close()
+
+
+@contextmanager
+def running_envoy(configuration: Any, folder: Path) -> Iterator[int]:
+    """An Envoy of one worker thread, ready; answers its process id. Its files are in `folder`."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "envoy.json"
+    file.write_text(json.dumps(configuration))
+    program = Path(str(find_spec("envoy").origin)).parent / "_bin/envoy"  # type: ignore[union-attr]
+    command = [program, "-c", file, "--concurrency", "1", "--disable-hot-restart", "--log-level", "warn"]
+    with (folder / "envoy.log").open("wb") as log:
+        envoy = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
+    admin = configuration["admin"]["address"]["socket_address"]
+    try:
+        wait_for("Envoy is ready", lambda: is_ready(Address(admin["address"], admin["port_value"])))
+        yield envoy.pid
+    finally:
+        envoy.terminate()
+        envoy.wait(timeout=10)
 
 
 def is_ready(admin: Address) -> bool:

@@ -27,10 +27,12 @@ from tests.integration.local_platform.edge import (
     running_gateway,
     token,
 )
-from tests.integration.write_api.test_permissions import SETTINGS as WRITE_API_SETTINGS
 from tests.people import unique, wait_for
+from tests.unit.write_api.test_write_settings import GOOD
 from write_api.app import create_app as create_write_api
+from write_api.settings import WriteApiSettings
 
+WRITE_API_SETTINGS = WriteApiSettings(**GOOD)
 READ_API_SETTINGS = ReadApiSettings(
     **WRITE_API_SETTINGS.model_dump(include=set(ReadApiSettings.model_fields)),
     elasticsearch="http://127.0.0.1:1",
