@@ -164,7 +164,7 @@ def latency(platform: Platform) -> dict[str, Any]:
 
     A hundred events before them warm the just-in-time compilers.
     """
-    with closing(People(platform.gateway_url)) as people:
+    with closing(People(platform.gateway_url, platform.link_key)) as people:
         token = str(people.sign_up("host").client.headers["Authorization"]).removeprefix("Bearer ")
     where: dict[str, Any] = {
         "gateway_url": platform.gateway_url,

@@ -89,8 +89,13 @@ class FrontrowApi:
         async with self._login:
             await self._renew(max_attempts=FIRST_ATTEMPTS)
 
-    async def sign_up(self, *, display_name: str, roles: Sequence[str]) -> bool:
-        """Makes the account; False where the e-mail has one already."""
+    async def has_account(self) -> bool:
+        """Whether the account exists, with this password."""
+        answer = await self._post_login(max_attempts=FIRST_ATTEMPTS)
+        return answer.status_code != 401  # anything else is told by the login that follows
+
+    async def sign_up(self, *, display_name: str, roles: Sequence[str]) -> None:
+        """Makes the account if the e-mail has none; nobody is told which."""
         body = {
             "email": self._account.email,
             "password": self._account.password,
@@ -103,11 +108,8 @@ class FrontrowApi:
             with_token=False,
             max_attempts=FIRST_ATTEMPTS,
         )
-        if answer.status_code == 409:
-            return False
-        if answer.status_code != 201:
+        if answer.status_code != 202:
             raise ApiError(f"the account {self._account.email} can't be made: {problem_in_words(answer)}")
-        return True
 
     async def create_events(self, bodies: Sequence[bytes]) -> list[BulkOutcome]:
         """Makes events of JSON bodies, and tells what became of each, in order.
@@ -163,9 +165,12 @@ class FrontrowApi:
                 await self._renew()
             return self._token
 
-    async def _renew(self, max_attempts: int | None = None) -> None:
+    async def _post_login(self, max_attempts: int | None) -> httpx.Response:
         body = json.dumps({"email": self._account.email, "password": self._account.password}).encode()
-        answer = await self._post("/api/v1/login", body, with_token=False, max_attempts=max_attempts)
+        return await self._post("/api/v1/login", body, with_token=False, max_attempts=max_attempts)
+
+    async def _renew(self, max_attempts: int | None = None) -> None:
+        answer = await self._post_login(max_attempts)
         if answer.status_code == 401:
             raise ApiError(
                 f"the e-mail {self._account.email} or its password is wrong: check --email and "

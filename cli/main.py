@@ -31,12 +31,20 @@ def _auth_commands() -> typer.Typer:
     return auth_commands(local_primary)
 
 
+def _account_commands() -> typer.Typer:
+    from cli.local_primary import local_primary  # noqa: PLC0415
+    from write_api.accounts.commands import account_commands  # noqa: PLC0415
+
+    return account_commands(local_primary)
+
+
 app.add_typer(platform_commands)
 app.add_typer(regions_commands, name="regions")
 app.add_typer(import_command)
 app.add_typer(demo_command)
 app.add_typer(lazy_commands("indexer", "The search index of a region.", _index_commands))
 app.add_typer(lazy_commands("auth", "The keys that sign tokens.", _auth_commands))
+app.add_typer(lazy_commands("accounts", "People's accounts.", _account_commands))
 
 
 def main() -> None:

@@ -58,6 +58,11 @@ class Platform:
     def gateway_url(self) -> str:
         return f"http://{self.catalogue.front_door}"
 
+    @property
+    def link_key(self) -> str:
+        """What signs the links that people get by mail."""
+        return str(json.loads((self.home / "secrets.json").read_text(encoding="utf-8"))["link_key"])
+
     def address(self, component: str, region: str = REGION) -> str:
         """Where a component listens, as host:port."""
         return str(self.catalogue.address(region, component))

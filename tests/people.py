@@ -1,15 +1,19 @@
 """People who use the platform through its front door, for tests: each with an account of their own."""
 
+import base64
+import json
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
 
 from contracts.consistency_token import CONSISTENCY_HEADER
+from write_api.account_links import AccountLinks
 
 DEADLINE_SECONDS = 30.0
 SHORTEST_PAUSE_SECONDS = 0.02
@@ -97,11 +101,30 @@ class Person:
         return list(answer.json()["events"])
 
 
-class People:
-    """Signs people up at one gateway, and closes their connections at the end."""
+def person_of(access_token: str) -> int:
+    """Whose token it is; who signs up is not told the id."""
+    payload = access_token.split(".")[1]
+    return int(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sub"])
 
-    def __init__(self, gateway_url: str) -> None:
+
+def confirmation_code(link_key: str, access_token: str) -> dict[str, str]:
+    """What the link in the mail to this person carries, without the mail: see test_accounts.py for that.
+
+    `link_key` is the setting FRONTROW_LINK_KEY of the platform.
+    """
+    links = AccountLinks(base64.b64decode(link_key))
+    return {"token": links.confirmation(person_of(access_token), now=datetime.now(UTC))}
+
+
+class People:
+    """Signs people up at one gateway, and closes their connections at the end.
+
+    `link_key` is the platform's, with which people's e-mails are confirmed without a mail.
+    """
+
+    def __init__(self, gateway_url: str, link_key: str) -> None:
         self._gateway_url = gateway_url
+        self._link_key = link_key
         self._connections = ExitStack()
 
     def sign_up(self, *roles: str) -> Person:
@@ -111,7 +134,13 @@ class People:
         account = {"email": email, "password": PASSWORD, "roles": list(roles)}
         client.post("/api/v1/accounts", json=account).raise_for_status()
         login = client.post("/api/v1/login", json={"email": email, "password": PASSWORD}).raise_for_status()
-        client.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
+        tokens = login.json()
+        if not set(roles) <= {"customer"}:
+            code = confirmation_code(self._link_key, tokens["access_token"])
+            client.post("/api/v1/accounts/confirm", json=code).raise_for_status()
+            refresh = {"refresh_token": tokens["refresh_token"]}
+            tokens = client.post("/api/v1/refresh", json=refresh).raise_for_status().json()
+        client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
         session = ConsistencySession()
         session.follow(client)
         return Person(self._gateway_url, email, client, session)

@@ -173,7 +173,7 @@ class _Parts:
         notifications = NotificationStore()
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
         account_store = AccountStore()
-        self._account_links = AccountLinks(key_bytes(settings.link_key))
+        account_links = AccountLinks(key_bytes(settings.link_key))
         guest_links = GuestLinkDesk(key_bytes(settings.link_key))
         self._delivery = NotificationDelivery(
             self._delivery_pool,
@@ -181,7 +181,7 @@ class _Parts:
             self.gate,
             find_recipient=account_store.find_recipient,
             writer=LetterWriter(
-                self._account_links,
+                account_links,
                 guest_links,
                 sender=settings.mail_sender,
                 public_url=settings.public_url,
@@ -194,6 +194,7 @@ class _Parts:
             audit_log=audit_log,
             account_store=account_store,
             booking_store=booking_store,
+            account_links=account_links,
             guest_links=guest_links,
             notifications=notifications,
             sign=self._key_ring.sign,

@@ -11,8 +11,11 @@ from fastapi import FastAPI
 from mini_auth.guest_links import GuestLinkDesk
 from service_kit.database import Pool
 from service_kit.rate_limits import RateLimiter
+from write_api.account_links import AccountLinks
 from write_api.accounts import routes as accounts_routes
 from write_api.accounts.administered import AccountAdministration
+from write_api.accounts.limits import mail_limits, sign_up_limits
+from write_api.accounts.password_service import PasswordService
 from write_api.accounts.passwords import PasswordHashing
 from write_api.accounts.service import AccountService
 from write_api.accounts.store import AccountStore
@@ -45,7 +48,7 @@ from write_api.personal_data.service import PersonalDataService
 from write_api.personal_data.store import PersonalDataStore
 from write_api.sessions import routes as sessions_routes
 from write_api.sessions.administered import SessionAdministration
-from write_api.sessions.login_limits import LoginLimits
+from write_api.sessions.login_limits import login_limits
 from write_api.sessions.refresh_tokens import RefreshTokens
 from write_api.sessions.service import SessionService
 from write_api.sessions.store import SessionStore
@@ -76,6 +79,7 @@ class Features:
     audit_log: AuditLog
     account_store: AccountStore
     booking_store: BookingStore
+    account_links: AccountLinks
     guest_links: GuestLinkDesk
     notifications: NotificationStore
     sign: Callable[[Mapping[str, Any]], str]
@@ -96,7 +100,17 @@ class Features:
         rate_limiter = RateLimiter(self.settings.redis)
         stack.push_async_callback(rate_limiter.close)
         app.state.booking_limits = BookingLimits(rate_limiter, times=self.settings.request_limits_times)
-        accounts = AccountService(self.pool, self.account_store, passwords)
+        account_mail_limits = mail_limits(rate_limiter)
+        accounts = AccountService(
+            self.pool,
+            self.account_store,
+            passwords,
+            self.audit_log,
+            notify=self.notifications.enqueue,
+            links=self.account_links,
+            sign_up_limits=sign_up_limits(rate_limiter),
+            mail_limits=account_mail_limits,
+        )
         app.state.accounts = accounts
         organisation_store = OrganisationStore()
         organisations = OrganisationService(
@@ -133,11 +147,22 @@ class Features:
             roles_as_member=organisation_store.roles_as_member,
             sign=self.sign,
             refresh_tokens=RefreshTokens(self.settings.key_sealing_bytes),
-            login_limits=LoginLimits(rate_limiter),
+            login_limits=login_limits(rate_limiter),
             issuer=self.settings.token_issuer,
             audience=self.settings.token_audience,
         )
         app.state.sessions = sessions
+        app.state.passwords = PasswordService(
+            self.pool,
+            self.account_store,
+            passwords,
+            self.audit_log,
+            notify=self.notifications.enqueue,
+            links=self.account_links,
+            mail_limits=account_mail_limits,
+            confirm_password=sessions.confirm_password,
+            end_sessions=sessions.end_for_new_password,
+        )
         app.state.personal_data = PersonalDataService(
             self.pool,
             PersonalDataStore(),

@@ -19,6 +19,9 @@ class KnownPerson:
 
     person_id: int
     roles: frozenset[str]
+    """Those of now: until the e-mail is confirmed, a customer's alone."""
+    password_version: int
+    """Raised by each change of the password."""
 
 
 class CredentialsWrongError(Problem):

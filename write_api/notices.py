@@ -38,6 +38,7 @@ class Recipient:
     person_id: int
     email: str
     password_version: int
+    is_confirmed: bool
 
 
 class Notify(Protocol):

@@ -66,13 +66,16 @@ def token_check(mini_auth: Address) -> Json:
             _PROVIDER_WITH_CLAIMS: {**_provider(mini_auth), "payload_in_metadata": _CLAIMS},
         },
         "rules": [
-            # Whoever refreshes may well send along the token that has expired.
+            # Whoever refreshes, or comes from a mail, may well send along the token that has expired.
             {"match": {"path": "/api/v1/refresh"}},
+            {"match": {"path_separated_prefix": "/api/v1/accounts/confirm"}},
+            {"match": {"path": "/api/v1/password/reset"}},
             # Nobody but the person manages keys, sessions and what is kept about them.
             {"match": {"path_separated_prefix": "/api/v1/api-keys"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/sessions"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/logout"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/me"}, "requires": required},
+            {"match": {"path": "/api/v1/password"}, "requires": required},
             # Elsewhere a key or a link may stand in a token's place; the applications refuse it beside one.
             *(
                 {"match": {**everything, "headers": [_present(name)]}, "requires": optional}

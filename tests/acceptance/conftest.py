@@ -8,7 +8,7 @@ from tests.people import People, Person
 
 @pytest.fixture(scope="session")
 def people(platform: Platform) -> Iterator[People]:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     yield people
     people.close()
 

@@ -35,7 +35,7 @@ def error_of_a_part(platform: Platform) -> str | None:
 def test_a_frozen_peer_is_given_up_and_all_is_well_when_it_goes_on(
     platform: Platform, component: str
 ) -> None:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     with closing(people), elasticsearch_of(platform) as elasticsearch:
         host = people.sign_up("host")
         event_id = host.create_event()["id"]
@@ -51,7 +51,7 @@ def test_a_frozen_peer_is_given_up_and_all_is_well_when_it_goes_on(
 def test_an_indexer_that_was_frozen_for_longer_than_its_session_takes_its_place_again(
     platform: Platform,
 ) -> None:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     with closing(people), elasticsearch_of(platform) as elasticsearch:
         host = people.sign_up("host")
         with frozen(family_of(platform, "indexer")):

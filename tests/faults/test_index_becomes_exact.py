@@ -69,7 +69,7 @@ def test_a_kafka_that_lost_everything_costs_no_change(platform: Platform) -> Non
 
 
 def test_the_comparison_sees_a_document_that_was_broken_on_purpose(platform: Platform) -> None:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     host = people.sign_up("host")
     event_id, phantom_id = host.create_event()["id"], 9_000_000_000_000_000
     with closing(people), elasticsearch_of(platform) as elasticsearch:

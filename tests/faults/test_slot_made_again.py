@@ -134,7 +134,7 @@ class Lone:
         self.platform = platform
         self.settings = settings_of(platform)
         self.elasticsearch = stack.enter_context(elasticsearch_of(platform))
-        people = People(platform.gateway_url)
+        people = People(platform.gateway_url, platform.link_key)
         stack.callback(people.close)
         self.host = people.sign_up("host")
         self.connector = connector_kind(

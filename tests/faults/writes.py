@@ -18,7 +18,7 @@ class Writes:
 
     def __init__(self, platform: Platform, seed: int) -> None:
         self._platform = platform
-        self._people = People(platform.gateway_url)
+        self._people = People(platform.gateway_url, platform.link_key)
         self._person = self._people.sign_up("customer", "host")
         self._random = random.Random(seed)
         self._events: list[int] = []

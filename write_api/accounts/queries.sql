@@ -3,7 +3,7 @@
 INSERT INTO people (email, email_folded, password_hash, display_name, roles)
 VALUES (%(email)s, %(email_folded)s, %(password_hash)s, %(display_name)s, %(roles)s)
 ON CONFLICT (email_folded) DO NOTHING
-RETURNING id, email, display_name, roles
+RETURNING id
 
 -- insert_person_without_password --
 -- Somebody who never logs in; no folded e-mail, so it is nobody's else, and the same may be given again.
@@ -13,12 +13,14 @@ RETURNING id
 
 -- select_credentials --
 -- What a login compares and then puts into the token.
-SELECT id, password_hash, roles, suspended_at IS NOT NULL AS is_suspended
+SELECT
+    id, password_hash, roles_of_now(roles, email_confirmed_at) AS roles, password_version,
+    suspended_at IS NOT NULL AS is_suspended
 FROM people WHERE email_folded = %(email_folded)s
 
 -- select_known_person --
 -- What a token says of a person, as of now; nobody where no login is possible (any more).
-SELECT id, roles FROM people
+SELECT id, roles_of_now(roles, email_confirmed_at) AS roles, password_version FROM people
 WHERE id = %(person_id)s AND password_hash IS NOT NULL AND suspended_at IS NULL
 
 -- select_email --
@@ -32,9 +34,29 @@ SET email = 'erased@erased.invalid', email_folded = NULL, password_hash = NULL, 
     erased_at = now()
 WHERE id = %(person_id)s AND erased_at IS NULL
 
+-- confirm_email --
+-- Once; when it was confirmed first stays.
+UPDATE people SET email_confirmed_at = clock_timestamp()
+WHERE id = %(person_id)s AND password_hash IS NOT NULL AND email_confirmed_at IS NULL
+RETURNING id
+
+-- select_password_version --
+-- What a link to reset a password is good for.
+SELECT password_version FROM people WHERE id = %(person_id)s AND password_hash IS NOT NULL
+
+-- set_password --
+-- Only in place of the password that was meant; whoever came by the account's mail has confirmed its e-mail.
+UPDATE people
+SET password_hash = %(password_hash)s, password_version = password_version + 1,
+    email_confirmed_at = CASE
+        WHEN %(confirms_email)s THEN coalesce(email_confirmed_at, clock_timestamp()) ELSE email_confirmed_at
+    END
+WHERE id = %(person_id)s AND password_hash IS NOT NULL AND password_version = %(version)s
+RETURNING id
+
 -- select_recipient --
 -- Where a mail goes, and for which password a link in it is good.
-SELECT id AS person_id, email, password_version FROM people
+SELECT id AS person_id, email, password_version, email_confirmed_at IS NOT NULL AS is_confirmed FROM people
 WHERE (id = %(person_id)s::bigint OR email_folded = %(email_folded)s::text) AND erased_at IS NULL
 
 -- select_confirmed_email --

@@ -34,8 +34,8 @@ class AccountStore:
         password_hash: str,
         display_name: str,
         roles: Sequence[str],
-    ) -> Row | None:
-        """The new person {id, email, display_name, roles}; None where the e-mail is taken."""
+    ) -> int | None:
+        """The new person's id; None where the e-mail is taken."""
         parameters = {
             "email": email,
             "email_folded": email_folded,
@@ -43,7 +43,8 @@ class AccountStore:
             "display_name": display_name,
             "roles": list(roles),
         }
-        return await (await connection.execute(self._queries["insert_person"], parameters)).fetchone()
+        row = await (await connection.execute(self._queries["insert_person"], parameters)).fetchone()
+        return None if row is None else row["id"]
 
     async def insert_person_without_password(
         self, connection: Connection, *, email: str, display_name: str
@@ -82,6 +83,41 @@ class AccountStore:
         row = await cursor.fetchone()
         return None if row is None else _known_person(row)
 
+    async def confirm_email(self, connection: Connection, *, person_id: int) -> bool:
+        """Confirms an account's e-mail; False where it is confirmed already, or there is no such account."""
+        cursor = await connection.execute(self._queries["confirm_email"], {"person_id": person_id})
+        return await cursor.fetchone() is not None
+
+    async def password_version(self, connection: Connection, *, person_id: int) -> int | None:
+        """How often the password was set; None for guests, who were erased, and nobody."""
+        cursor = await connection.execute(self._queries["select_password_version"], {"person_id": person_id})
+        row = await cursor.fetchone()
+        return None if row is None else row["password_version"]
+
+    async def set_password(
+        self,
+        connection: Connection,
+        *,
+        person_id: int,
+        version: int,
+        password_hash: str,
+        confirms_email: bool,
+    ) -> bool:
+        """Replaces the password of this version; False where it has another version by now."""
+        parameters = {
+            "person_id": person_id,
+            "version": version,
+            "password_hash": password_hash,
+            "confirms_email": confirms_email,
+        }
+        cursor = await connection.execute(self._queries["set_password"], parameters)
+        return await cursor.fetchone() is not None
+
+    async def person_with(self, connection: Connection, *, email_folded: str) -> int | None:
+        """Whose account has this folded e-mail."""
+        credentials = await self.credentials(connection, email_folded=email_folded)
+        return None if credentials is None else credentials.person.person_id
+
     async def find_recipient(self, connection: Connection, to: To) -> Recipient | None:
         """Whom a notification goes to, if there is somebody who has an e-mail."""
         parameters: dict[str, object]
@@ -101,4 +137,4 @@ class AccountStore:
 
 
 def _known_person(row: Row) -> KnownPerson:
-    return KnownPerson(row["id"], frozenset(row["roles"]))
+    return KnownPerson(row["id"], frozenset(row["roles"]), row["password_version"])

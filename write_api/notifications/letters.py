@@ -16,6 +16,8 @@ from mini_auth.guest_links import GuestLinkDesk
 from write_api.account_links import AccountLinks
 from write_api.notices import Recipient
 
+ACCOUNT_PAGE = "account.html"
+
 
 class LetterError(ValueError):
     """The mail can't be written: an unknown template, or an address that mail can't carry."""
@@ -69,7 +71,12 @@ class LetterWriter:
         return message
 
     def _confirm_email(self, recipient: Recipient, now: datetime) -> _Letter:
-        link = self._link("confirm-email", self._links.confirmation(recipient.person_id, now=now))
+        if recipient.is_confirmed:
+            return _Letter(
+                "Your e-mail for Frontrow is confirmed",
+                f"There is nothing to do. Log in at {self._public_url}\n",
+            )
+        link = self._account_link("confirm-email", self._links.confirmation(recipient.person_id, now=now))
         return _Letter(
             "Confirm your e-mail for Frontrow",
             "Somebody signed up at Frontrow with this e-mail. If it was you, confirm it within three\n"
@@ -101,7 +108,7 @@ class LetterWriter:
             "Your password for Frontrow was changed",
             "The password of your account at Frontrow was changed, and all other devices were logged out.\n\n"
             "If it was not you, ask for a new password at once:\n\n"
-            f"{self._public_url}/#forgotten-password\n",
+            f"{self._public_url}/{ACCOUNT_PAGE}#forgotten-password\n",
         )
 
     def _guest_link(self, recipient: Recipient, now: datetime) -> _Letter:
@@ -110,17 +117,20 @@ class LetterWriter:
             "Your bookings at Frontrow",
             "Somebody books at Frontrow as a guest, with this e-mail. If it is you, this is the way to your\n"
             "bookings; whoever has it can change them:\n\n"
-            f"{self._link('guest', code)}\n\n"
+            f"{self._link('#guest', code)}\n\n"
             "If it is not you, there is nothing to do.\n",
         )
 
     def _reset_link(self, recipient: Recipient, now: datetime) -> str:
         code = self._links.reset(recipient.person_id, recipient.password_version, now=now)
-        return self._link("reset-password", code)
+        return self._account_link("reset-password", code)
 
-    def _link(self, name: str, code: str) -> str:
+    def _account_link(self, name: str, code: str) -> str:
+        return self._link(f"{ACCOUNT_PAGE}#{name}", code)
+
+    def _link(self, place: str, code: str) -> str:
         """The code stands in the fragment, which no browser sends to any server or as a referrer."""
-        return f"{self._public_url}/#{name}={code}"
+        return f"{self._public_url}/{place}={code}"
 
 
 def _address(address: str) -> Address:

@@ -62,6 +62,12 @@ WHERE person_id = %(person_id)s AND ended_at IS NULL
 -- What somebody's programs called themselves.
 UPDATE sessions SET client = '' WHERE person_id = %(person_id)s AND client <> ''
 
+-- end_other_sessions --
+-- All of a person but one.
+UPDATE sessions SET ended_at = clock_timestamp(), end_reason = 'revoked'
+WHERE person_id = %(person_id)s AND id <> %(kept_session_id)s AND ended_at IS NULL
+RETURNING id
+
 -- revoke --
 -- Kills access tokens until the last of them has expired; of a guest, who has none, the link until it has.
 -- A later revocation of the same counts instead, and for tokens that were issued since the one before, which may say

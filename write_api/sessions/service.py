@@ -11,10 +11,10 @@ from contracts import problems
 from contracts.token_claims import Identity, access_token_claims
 from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
+from write_api.attempt_limits import AttemptLimits
 from write_api.audit_log import NOBODY, Actor, AuditLog, actor_of
 from write_api.known_people import CheckPassword, CredentialsWrongError, FindEmail, FindPerson, KnownPerson
 from write_api.organisation_access import RolesAsMember
-from write_api.sessions.login_limits import LoginLimits
 from write_api.sessions.refresh_tokens import RefreshToken, RefreshTokenRefusedError, RefreshTokens
 from write_api.sessions.schemas import Login, Refresh, Session, SessionList, Tokens
 from write_api.sessions.store import EndReason, LiveSession, LockedSession, SessionStore
@@ -38,7 +38,7 @@ class SessionService:
         roles_as_member: RolesAsMember,
         sign: Sign,
         refresh_tokens: RefreshTokens,
-        login_limits: LoginLimits,
+        login_limits: AttemptLimits,
         issuer: str,
         audience: str,
     ) -> None:
@@ -60,7 +60,8 @@ class SessionService:
         person = await self._check_within_limits(body, address)
         async with self._pool.connection() as connection, connection.transaction():
             await self._store.lock_person(connection, person.person_id)
-            if await self._find_person(connection, person.person_id) is None:  # erased a moment ago
+            now = await self._find_person(connection, person.person_id)
+            if now is None or now.password_version != person.password_version:  # erased or changed just now
                 raise CredentialsWrongError("Check both, or sign up.", person_id=person.person_id)
             session = await self._store.insert_session(connection, person_id=person.person_id, client=client)
             await self._audit_log.record(
@@ -69,7 +70,7 @@ class SessionService:
                 action="logged-in",
                 subject=f"session:{session.id}",
             )
-            return await self._tokens(connection, person, session)
+            return await self._tokens(connection, now, session)
 
     async def confirm_password(self, person_id: int, password: SecretStr, address: str) -> bool:
         """Checks the password of somebody who is logged in, as strictly as a login does.
@@ -83,6 +84,19 @@ class SessionService:
         person = await self._check_within_limits(Login(email=email, password=password), address)
         return person.person_id == person_id
 
+    async def end_for_new_password(
+        self, connection: Connection, person_id: int, *, kept_session_id: int | None
+    ) -> None:
+        """Ends all sessions and tokens of a person but those of one session, in the caller's transaction.
+
+        Whoever logs in meanwhile with the password of before waits for it to end, and is refused.
+        """
+        await self._store.lock_person(connection, person_id)
+        if kept_session_id is None:
+            await self._store.end_all(connection, person_id=person_id, reason="revoked")
+        else:
+            await self._store.end_others(connection, person_id=person_id, kept_session_id=kept_session_id)
+
     async def erase(self, connection: Connection, person_id: int) -> None:
         """Ends all sessions and tokens of a person for good, in the caller's transaction."""
         await self._store.lock_person(connection, person_id)
@@ -92,16 +106,16 @@ class SessionService:
     async def _check_within_limits(self, body: Login, address: str) -> KnownPerson:
         """Counted before the check, so that guesses sent all at once are counted too; a wrong one stays."""
         guess = {"address": address, "email": body.email.casefold()}
-        await self._login_limits.count_guess(**guess)
+        await self._login_limits.count(**guess)
         try:
             person = await self._check_password(body.email, body.password)
         except CredentialsWrongError as error:
             await self._record_refused_login(error.person_id)
             raise
         except Problem:
-            await self._login_limits.forget_guess(**guess)
+            await self._login_limits.give_back(**guess)
             raise
-        await self._login_limits.forget_guess(**guess)
+        await self._login_limits.give_back(**guess)
         return person
 
     async def _record_refused_login(self, person_id: int | None) -> None:

@@ -121,6 +121,14 @@ class SessionStore:
         """Removes what the programs of a person called themselves."""
         await connection.execute(self._queries["forget_clients"], {"person_id": person_id})
 
+    async def end_others(self, connection: Connection, *, person_id: int, kept_session_id: int) -> None:
+        """Ends all sessions of a person but one, and kills their access tokens."""
+        parameters = {"person_id": person_id, "kept_session_id": kept_session_id}
+        cursor = await connection.execute(self._queries["end_other_sessions"], parameters)
+        ended = [str(row["id"]) for row in await cursor.fetchall()]
+        if ended:
+            await self.revoke(connection, "session", ended)
+
     async def sessions(self, connection: Connection, person_id: int) -> list[Row]:
         """Where a person is logged in; at most MAX_SESSIONS."""
         cursor = await connection.execute(self._queries["select_sessions"], {"person_id": person_id})

@@ -66,7 +66,7 @@ def outcomes(summary: dict[str, Any], *names: str) -> Sequence[int]:
 @contextmanager
 def importer_with(platform: Platform, *roles: str) -> Iterator[Importer]:
     """An importer of a new account with these roles."""
-    with closing(People(platform.gateway_url)) as people:
+    with closing(People(platform.gateway_url, platform.link_key)) as people:
         yield Importer(platform, people.sign_up(*roles))
 
 

@@ -25,7 +25,7 @@ def reader(platform: Platform) -> Iterator[Reader]:
 
 @pytest.fixture(scope="session")
 def host(platform: Platform) -> Iterator[Person]:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     yield people.sign_up("customer", "host")
     people.close()
 

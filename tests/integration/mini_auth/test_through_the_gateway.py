@@ -48,7 +48,7 @@ def get(url: str, token: str) -> httpx.Response:
 
 @pytest.fixture(scope="module")
 def person(platform: Platform) -> Iterator[Person]:
-    with closing(People(platform.gateway_url)) as people:
+    with closing(People(platform.gateway_url, platform.link_key)) as people:
         yield people.sign_up("customer", "host")
 
 

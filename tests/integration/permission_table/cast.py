@@ -115,6 +115,14 @@ class Cast:
         tokens = RefreshTokens(_sealing_key())
         return tokens.write(RefreshToken(self.person("customer").session_id, 1))
 
+    def confirmation(self) -> str:
+        """The code of a mail to the customer."""
+        return self.world.account_links.confirmation(self.person("customer").id, now=datetime.now(UTC))
+
+    def reset(self) -> str:
+        """The code of another mail to the customer, whose password was never changed."""
+        return self.world.account_links.reset(self.person("customer").id, 1, now=datetime.now(UTC))
+
     async def _once(self, path: str, owner: str, body: dict[str, Any]) -> int:
         if path not in self._made:
             answer = await self.world.send("write_api", "POST", path, self.bearer(owner), {"json": body})

@@ -27,6 +27,11 @@ async def _revocation(cast: Cast) -> Json:
 
 BODIES: dict[str, Body] = {
     "POST /api/v1/accounts": lambda _: {"email": f"{unique('new')}@example.com", "password": PASSWORD},
+    "POST /api/v1/accounts/confirm": lambda cast: {"token": cast.confirmation()},
+    "POST /api/v1/accounts/confirm/resend": lambda cast: {"email": cast.person("customer").email},
+    "POST /api/v1/password/forgotten": lambda cast: {"email": cast.person("customer").email},
+    "POST /api/v1/password/reset": lambda cast: {"token": cast.reset(), "password": f"new {PASSWORD}"},
+    "PUT /api/v1/password": lambda _: {"current": PASSWORD, "new": f"new {PASSWORD}"},
     "POST /api/v1/login": lambda cast: {"email": cast.person("customer").email, "password": PASSWORD},
     "POST /api/v1/refresh": lambda cast: {"refresh_token": cast.refresh_token()},
     "POST /api/v1/guests": lambda _: {

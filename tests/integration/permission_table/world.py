@@ -33,6 +33,7 @@ from tests.integration.write_api.application import (
 )
 from tests.people import DEADLINE_SECONDS, PASSWORD, unique
 from tests.tokens import AUDIENCE, ISSUER
+from write_api.account_links import AccountLinks
 from write_api.signing_keys.sealed_key import SigningKey, unseal
 
 COMMON: dict[str, Any] = {
@@ -96,6 +97,7 @@ class World:
     def __init__(self, applications: dict[str, FastAPI], connection: psycopg.Connection[DictRow]) -> None:
         self.applications = applications
         self._connection = connection
+        self.account_links = AccountLinks(base64.b64decode(LINK_KEY))
         row = self.row("SELECT key_id, private_key_sealed FROM signing_keys WHERE state = 'current'")
         self.signing_key: SigningKey = unseal(
             row["key_id"], row["private_key_sealed"], base64.b64decode(SEALING_KEY)

@@ -27,7 +27,7 @@ from tests.people import People, Person, unique, wait_for
 
 @pytest.fixture
 def customer(platform: Platform) -> Iterator[Person]:
-    people = People(platform.gateway_url)
+    people = People(platform.gateway_url, platform.link_key)
     yield people.sign_up("customer")
     people.close()
 

@@ -29,7 +29,7 @@ def three(shared_platforms: ExitStack) -> Platform:
 def everywhere(three: Platform) -> Iterator[dict[str, People]]:
     """Who signs people up at each region's gateway."""
     with ExitStack() as stack:
-        found = {region: People(gateway(three, region)) for region in REGIONS}
+        found = {region: People(gateway(three, region), three.link_key) for region in REGIONS}
         for people in found.values():
             stack.callback(people.close)
         yield found

@@ -60,8 +60,8 @@ class Writer:
     since it may still come; so PostgreSQL itself never goes back, and an index that does is wrong.
     """
 
-    def __init__(self, url: str, seed: int, hot: list[int]) -> None:
-        self._people = People(url)
+    def __init__(self, people: People, seed: int, hot: list[int]) -> None:
+        self._people = people
         self._random = random.Random(seed)
         self._hot = hot
         self._person: Person | None = None
@@ -144,7 +144,10 @@ class Storm:
 def storm(three: Platform, indices: dict[str, Elasticsearch], seed: int) -> Iterator[Storm]:
     """A storm that goes on while the block runs."""
     hot: list[int] = []
-    writers = [Writer(gateway(three, region), seed + at, hot) for at, region in enumerate(indices)]
+    writers = [
+        Writer(People(gateway(three, region), three.link_key), seed + at, hot)
+        for at, region in enumerate(indices)
+    ]
     watches = [Watch(region) for region in indices]
     stop, stop_watching = threading.Event(), threading.Event()
 

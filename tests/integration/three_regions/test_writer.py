@@ -191,7 +191,7 @@ async def test_heartbeats_that_no_quorum_confirms_would_hide_the_cut(
             wrong = {"email": f"{unique('nobody')}@example.com", "password": "wrong password"}
             assert (await hasty.post("/api/v1/login", json=wrong)).status_code == 401
             account = {"email": f"{unique('person')}@example.com", "password": PASSWORD}
-            assert (await hasty.post("/api/v1/accounts", json=account)).status_code == 201
+            assert (await hasty.post("/api/v1/accounts", json=account)).status_code == 202
 
             async def eu_seems_fresh() -> bool:  # in a thread: the loop must go on beating
                 return max((await asyncio.to_thread(ages_ms, url, event["id"])).values()) < 1500

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from psycopg.rows import dict_row
 
-from tests.people import DEADLINE_SECONDS, PASSWORD, unique
+from tests.people import DEADLINE_SECONDS, PASSWORD, confirmation_code, person_of, unique
 from tests.scratch_postgresql import ScratchPostgresql
 from write_api.app import create_app
 from write_api.settings import WriteApiSettings
@@ -169,10 +169,21 @@ class Application:
         """A new person, logged in."""
         email = f"{unique('person')}@example.com"
         account = {"email": email, "password": PASSWORD, "roles": list(roles or ("customer",))}
-        person = (await self.anonymous.post("/api/v1/accounts", json=account)).raise_for_status()
-        login = await self.anonymous.post("/api/v1/login", json={"email": email, "password": PASSWORD})
-        token = login.raise_for_status().json()["access_token"]
-        return Customer(person.json()["id"], self.client(Authorization=f"Bearer {token}"))
+        (await self.anonymous.post("/api/v1/accounts", json=account)).raise_for_status()
+        return await self.log_in(email, is_confirmed=not set(roles) <= {"customer"})
+
+    async def log_in(self, email: str, *, is_confirmed: bool = False, **headers: str) -> Customer:
+        """Somebody with an account, logged in; with all the account's roles if `is_confirmed`."""
+        credentials = {"email": email, "password": PASSWORD}
+        login = await self.anonymous.post("/api/v1/login", json=credentials, headers=headers)
+        tokens = login.raise_for_status().json()
+        if is_confirmed:
+            code = confirmation_code(LINK_KEY, tokens["access_token"])
+            (await self.anonymous.post("/api/v1/accounts/confirm", json=code)).raise_for_status()
+            refresh = {"refresh_token": tokens["refresh_token"]}
+            tokens = (await self.anonymous.post("/api/v1/refresh", json=refresh)).raise_for_status().json()
+        token = tokens["access_token"]
+        return Customer(person_of(token), self.client(Authorization=f"Bearer {token}"))
 
 
 @asynccontextmanager

@@ -77,7 +77,7 @@ def everything(application: Application, host: Customer, event_id: int) -> list[
     ]
 
 
-STATI = [201, 409, 200, 201, 200, 200, 404, 401, 201, 401, 404]
+STATI = [201, 409, 200, 201, 200, 200, 404, 401, 202, 401, 404]
 
 
 async def answered_early(rule: CommandedRule, database: Database, state: Path) -> tuple[int, list[int]]:

@@ -36,13 +36,14 @@ def identity_of(application: Application, token: str) -> Identity:
 async def test_logins_and_log_outs_are_told_with_their_origin(application: Application) -> None:
     email = f"{unique('person')}@example.com"
     account = {"email": email, "password": PASSWORD}
-    person_id = (await application.anonymous.post("/api/v1/accounts", json=account)).json()["id"]
+    await application.anonymous.post("/api/v1/accounts", json=account)
     visitor = application.client(**GATEWAY)
     wrong = await visitor.post("/api/v1/login", json={"email": email, "password": "no, not that"})
     assert (wrong.status_code, wrong.json()["type"]) == (401, problems.CREDENTIALS_WRONG.uri)
     assert "person_id" not in wrong.json()
     tokens = (await visitor.post("/api/v1/login", json=account)).json()
     identity = identity_of(application, tokens["access_token"])
+    person_id = identity.person_id
     signed_in = application.client(Authorization=f"Bearer {tokens['access_token']}")
     for path in ("/api/v1/logout", "/api/v1/logout/everywhere"):
         assert (await signed_in.post(path)).status_code == 204

@@ -85,7 +85,7 @@ def process(application: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_the_process_serves_a_booking_and_logs_json(process: Process) -> None:
-    with closing(People(process.url)) as people:
+    with closing(People(process.url, LINK_KEY)) as people:
         person = people.sign_up("host", "customer")
         event = person.create_event()
         assert person.book(event["id"]).status_code == 201
@@ -122,7 +122,7 @@ def test_without_settings_it_says_which_are_missing() -> None:
 def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
     process: Process, tmp_path: Path
 ) -> None:
-    with closing(People(process.url)) as people:
+    with closing(People(process.url, LINK_KEY)) as people:
         person = people.sign_up("host", "customer")
         person.create_event()
     done = subprocess.run(

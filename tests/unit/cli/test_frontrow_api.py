@@ -162,11 +162,15 @@ async def test_an_account_without_the_role_is_told_why(server: Server) -> None:
             await api.create_events([b"{}"])
 
 
-async def test_signing_up_twice_is_no_failure(server: Server) -> None:
-    server.script["/api/v1/accounts"] = [httpx.Response(201, json={}), httpx.Response(409, json={})]
+async def test_an_account_is_there_or_is_made(server: Server) -> None:
+    server.script[LOGIN] = [httpx.Response(401, json={}), httpx.Response(503, json={})]
+    server.script["/api/v1/accounts"] = [httpx.Response(202, json={}), httpx.Response(422, json={})]
     async with server.api() as api:
-        assert await api.sign_up(display_name="Demo", roles=["host"])
-        assert not await api.sign_up(display_name="Demo", roles=["host"])
+        assert not await api.has_account()
+        await api.sign_up(display_name="Demo", roles=["host"])
+        assert await api.has_account()
+        with pytest.raises(ApiError, match="can't be made"):
+            await api.sign_up(display_name="Demo", roles=["host"])
 
 
 async def test_a_request_refused_as_a_whole_says_so(server: Server) -> None:

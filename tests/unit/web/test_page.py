@@ -16,12 +16,12 @@ STYLE = (WEB / "style.css").read_text(encoding="utf-8")
 class Page(HTMLParser):
     """All elements of the page with their attributes, and the text inside script and style elements."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "index.html") -> None:
         super().__init__()
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.inline = ""
         self._inside = ""
-        self.feed((WEB / "index.html").read_text(encoding="utf-8"))
+        self.feed((WEB / name).read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
