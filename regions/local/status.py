@@ -17,6 +17,8 @@ from regions.local.engines.postgresql import Main, reader_name
 from regions.local.index_status import IndexStatus, index_status, index_words
 from regions.local.named_queries import QUERIES
 
+REVOKED_WITHIN_SECONDS = 2.0
+"""What is revoked is refused in every region within so long."""
 State = Literal["running", "stopped", "unhealthy"]
 
 
@@ -65,6 +67,8 @@ class RegionStatus:
     """How far the reader is behind its own main, as the next is in milliseconds."""
     replication_lag_ms: float | None
     index_age_ms: int | None
+    knowledge_age_ms: int | None
+    """How long ago its reader last told mini_auth of keys and revocations."""
     index: IndexStatus
     """What its indexer is doing."""
 
@@ -149,6 +153,9 @@ def _region_status(site: Site) -> RegionStatus:
         replication_lag_bytes=lag_bytes,
         replication_lag_ms=lag_ms,
         index_age_ms=_index_age_ms(site),
+        knowledge_age_ms=_whole_number(
+            health_details(f"http://{site.address('mini_auth')}/health/ready").get("age_ms")
+        ),
         index=index_status(site),
     )
 
@@ -234,8 +241,22 @@ def region_sentence(region: RegionStatus) -> str:
         else "reader not streaming"
     )
     index = index_words(region.index, region.index_age_ms)
-    parts = [*_main_words(region), reader, index, _durability_words(region)]
+    parts = [
+        *_main_words(region),
+        reader,
+        index,
+        knowledge_words(region.knowledge_age_ms),
+        _durability_words(region),
+    ]
     return f"{region.region}: {'; '.join(part for part in parts if part)}."
+
+
+def knowledge_words(age_ms: int | None) -> str:
+    """Say how old the knowledge of keys and revocations is, if that is longer than is promised."""
+    if age_ms is None:
+        return "age of keys and revocations unknown"
+    seconds = age_ms / 1000
+    return f"keys and revocations {seconds:.0f} s OLD" if seconds > REVOKED_WITHIN_SECONDS else ""
 
 
 def _main_words(region: RegionStatus) -> list[str]:
