@@ -68,7 +68,10 @@ def search(platform: Platform, person: Person, text: str) -> httpx.Response:
 def test_with_an_unreadable_reader_browsing_goes_on_and_what_is_sensitive_is_refused(
     platform: Platform, tmp_path: Path
 ) -> None:
-    with closing(People(platform.gateway_url, platform.link_key)) as people, callers_of_a_process(platform, tmp_path) as callers:
+    with (
+        closing(People(platform.gateway_url, platform.link_key)) as people,
+        callers_of_a_process(platform, tmp_path) as callers,
+    ):
         person = people.sign_up("customer", "host")
         name = person.create_event()["name"]
         wait_for("it is found", lambda: search(platform, person, name).json()["events"])
