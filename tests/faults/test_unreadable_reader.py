@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 from anyio.from_thread import start_blocking_portal
 
 from mini_auth.api_keys import ApiKeys, reader_of_api_keys
@@ -15,10 +16,11 @@ from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.verifier import TokenVerifier
 from service_kit.database import create_pool
 from service_kit.problem_responses import Problem
+from tests.administrators import administrator
 from tests.conftest import Platform
 from tests.frozen import family_of, frozen
 from tests.people import People, Person, wait_for
-from tests.soak import sized
+from tests.soak import sized, soak_only
 
 BEARABLE_SECONDS = sized(test=3.0, soak=MAX_KNOWLEDGE_AGE_SECONDS)
 """In `make test` a process of the test's own bears less than those of the platform do."""
@@ -86,3 +88,24 @@ def test_with_an_unreadable_reader_browsing_goes_on_and_what_is_sensitive_is_ref
             assert (found.status_code, len(found.json()["events"])) == (200, 1)
             assert callers.tokens.verify(token_of(person)).roles == {"customer", "host"}
         wait_for("what is known is fresh again", lambda: is_fresh(callers))
+
+
+@soak_only
+@pytest.mark.timeout(300)
+def test_the_platforms_own_processes_refuse_administration_after_thirty_seconds(platform: Platform) -> None:
+    with closing(People(platform.gateway_url, platform.link_key)) as people:
+        person, admin = people.sign_up("customer", "host"), administrator(platform, people)
+        name = person.create_event()["name"]
+        wait_for("it is found", lambda: search(platform, person, name).json()["events"])
+
+        def administration() -> int:
+            return admin.client.get("/api/v1/admin/audit-log").status_code
+
+        assert administration() == 200
+        with frozen(family_of(platform, "reader")):
+            time.sleep(MAX_KNOWLEDGE_AGE_SECONDS / 2)
+            assert administration() == 200, "what is known is not too old yet"
+            wait_for("administration is refused", lambda: administration() == 503)
+            assert search(platform, person, name).status_code == 200
+            assert person.book(person.create_event()["id"]).status_code == 201
+        wait_for("administration goes on", lambda: administration() == 200)
