@@ -9,6 +9,7 @@ from mini_auth.guest_links import GuestLinkDesk
 from service_kit.database import Connection, Pool
 from service_kit.email_address import folded_email
 from service_kit.problem_responses import Problem
+from service_kit.rate_limit_headers import tell
 from service_kit.rate_limits import Limit, RateLimiter
 from write_api.guests.schemas import Guest, GuestCreate
 from write_api.guests.store import GuestStore
@@ -70,6 +71,7 @@ class GuestService:
 
     async def _count(self, address: str) -> None:
         [taken] = await self._limiter.take((BY_ADDRESS, address))
+        tell(taken)
         if taken.retry_after_seconds:
             raise Problem(
                 problems.TOO_MANY_REQUESTS,

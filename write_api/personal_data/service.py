@@ -9,6 +9,7 @@ from contracts import problems
 from contracts.token_claims import Identity
 from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
+from service_kit.rate_limit_headers import tell
 from service_kit.rate_limits import Limit, RateLimiter
 from write_api.audit_log import AuditLog, actor_of
 from write_api.personal_data.schemas import Erase, Export
@@ -53,6 +54,7 @@ class PersonalDataService:
     async def export(self, identity: Identity) -> Export:
         """All that is kept about the person now. Raises Problem TOO_MANY_REQUESTS, TOKEN_INVALID."""
         [taken] = await self._limiter.take((EXPORTS_BY_PERSON, str(identity.person_id)))
+        tell(taken)
         if taken.retry_after_seconds:
             raise Problem(
                 problems.TOO_MANY_REQUESTS,

@@ -84,6 +84,7 @@ async def test_one_address_makes_only_so_many_guests(application: Application) -
     refused = await registered(application, "192.0.2.4")
     assert (refused.status_code, refused.json()["type"]) == (429, problems.TOO_MANY_REQUESTS.uri)
     assert int(refused.headers["Retry-After"]) > 0
+    assert refused.headers["RateLimit"].startswith(f'"{BY_ADDRESS.name}";r=0;t=')
     assert (await registered(application, "192.0.2.5")).status_code == 201
 
 

@@ -290,6 +290,7 @@ async def test_exports_are_limited(application: Application) -> None:
         await person.export()
     refused = await person.customer.client.get("/api/v1/me/export")
     assert (refused.status_code, refused.json()["type"]) == (429, problems.TOO_MANY_REQUESTS.uri)
+    assert refused.headers["RateLimit"].startswith(f'"{EXPORTS_BY_PERSON.name}";r=0;t=')
 
 
 async def test_each_table_that_tells_of_people_is_part_of_an_export(application: Application) -> None:
