@@ -142,14 +142,15 @@ class PersonKeyOrGuest(Permission):
 
 
 PUBLIC = Public("public")
-ANYONE = Anyone("anyone")
-SIGNED_IN = Person("signed-in")
 BROWSE_EVENTS = Anyone("browse-events", scope="events:read")
 HOST_EVENTS = PersonOrKey("host-events", roles={"host"}, scope="events:write")
 BOOK = PersonKeyOrGuest("book", scope="bookings:write")
 READ_BOOKINGS = PersonKeyOrGuest("read-bookings", scope="bookings:read")
+MANAGE_ACCOUNT = Person("manage-account")
 MANAGE_SESSIONS = Person("manage-sessions")
 MANAGE_API_KEYS = Person("manage-api-keys")
+MANAGE_ORGANISATIONS = Person("manage-organisations")
+FOUND_ORGANISATIONS = Person("found-organisations", roles={"host"})
 INTROSPECT = PersonOrKey("introspect", roles={"admin", "superadmin"}, scope="tokens:introspect")
 ADMINISTER = Person("administer", roles={"admin", "superadmin"}, is_sensitive=True)
 

@@ -55,7 +55,7 @@ BODY_REQUEST = (*ANY_REQUEST, BODY_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE)
 def refusals(*kinds: ProblemType) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route that answers these kinds of problems; several may share a status."""
     titles: dict[int, list[str]] = {}
-    for kind in sorted(kinds, key=lambda kind: kind.status):
+    for kind in sorted(dict.fromkeys(kinds), key=lambda kind: kind.status):
         titles.setdefault(kind.status, []).append(f"{kind.title} (`{kind.name}`)")
     return {
         status: {"description": "; ".join(names) + ".", "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.permissions import PUBLIC, SIGNED_IN
+from mini_auth.permissions import MANAGE_ACCOUNT, PUBLIC
 from service_kit.client_address import client_address
 from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import BODY_REQUEST, refusals
@@ -29,7 +29,7 @@ def _passwords(request: Request) -> PasswordService:
 
 Accounts = Annotated[AccountService, Depends(_accounts)]
 Passwords = Annotated[PasswordService, Depends(_passwords)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
+Person = Annotated[Identity, Depends(MANAGE_ACCOUNT)]
 _LIMITED = (problems.TOO_MANY_REQUESTS, *BODY_REQUEST)
 _CHANGE = (problems.TOKEN_MISSING, problems.TOKEN_INVALID, problems.CREDENTIALS_WRONG, problems.CONFLICT)
 

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.permissions import HOST_EVENTS, SIGNED_IN
+from mini_auth.permissions import FOUND_ORGANISATIONS, MANAGE_ORGANISATIONS
 from service_kit.fields import PathId
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN, refusals
 from write_api.organisations.schemas import (
     Invitation,
     InvitationBody,
@@ -32,10 +32,9 @@ def _service(request: Request) -> OrganisationService:
 
 
 Service = Annotated[OrganisationService, Depends(_service)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
-Host = Annotated[Identity, Depends(HOST_EVENTS)]
-_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
-_OWNERS = (*_NO_TOKEN, problems.NOT_FOUND, problems.FORBIDDEN)
+Person = Annotated[Identity, Depends(MANAGE_ORGANISATIONS)]
+Host = Annotated[Identity, Depends(FOUND_ORGANISATIONS)]
+_OWNERS = (*WITH_TOKEN, problems.NOT_FOUND, problems.FORBIDDEN)
 _KNOWN_NAME = {"model": Organisation, "description": "The one of this name that you have made already."}
 
 
@@ -44,7 +43,7 @@ _KNOWN_NAME = {"model": Organisation, "description": "The one of this name that 
     status_code=201,
     responses={
         200: _KNOWN_NAME,
-        **refusals(*_NO_TOKEN, problems.FORBIDDEN, problems.CONFLICT, *BODY_REQUEST),
+        **refusals(*WITH_TOKEN, problems.FORBIDDEN, problems.CONFLICT, *BODY_REQUEST),
     },
 )
 async def create_organisation(
@@ -57,7 +56,7 @@ async def create_organisation(
     return organisation
 
 
-@router.get("/organisations", responses=refusals(*_NO_TOKEN, *ANY_REQUEST))
+@router.get("/organisations", responses=refusals(*WITH_TOKEN, *ANY_REQUEST))
 async def list_organisations(person: Person, service: Service) -> OrganisationList:
     """The organisations that you belong to, and what you are there."""
     return await service.list_own(person)
@@ -127,7 +126,7 @@ async def withdraw_invitation(
     await service.withdraw(person, organisation_id, invitation_id)
 
 
-@router.get("/invitations", responses=refusals(*_NO_TOKEN, *ANY_REQUEST))
+@router.get("/invitations", responses=refusals(*WITH_TOKEN, *ANY_REQUEST))
 async def list_own_invitations(person: Person, service: Service) -> OwnInvitationList:
     """Who has invited you, by the confirmed e-mail of your account."""
     return await service.own_invitations(person)
@@ -135,7 +134,7 @@ async def list_own_invitations(person: Person, service: Service) -> OwnInvitatio
 
 @router.post(
     "/invitations/{invitation_id}/accept",
-    responses=refusals(*_NO_TOKEN, problems.NOT_FOUND, problems.CONFLICT, *ANY_REQUEST),
+    responses=refusals(*WITH_TOKEN, problems.NOT_FOUND, problems.CONFLICT, *ANY_REQUEST),
 )
 async def accept_invitation(invitation_id: PathId, person: Person, service: Service) -> Organisation:
     """Become a member. Your next access token says what you may do then."""
@@ -145,7 +144,7 @@ async def accept_invitation(invitation_id: PathId, person: Person, service: Serv
 @router.delete(
     "/invitations/{invitation_id}",
     status_code=204,
-    responses=refusals(*_NO_TOKEN, problems.NOT_FOUND, *ANY_REQUEST),
+    responses=refusals(*WITH_TOKEN, problems.NOT_FOUND, *ANY_REQUEST),
 )
 async def decline_invitation(invitation_id: PathId, person: Person, service: Service) -> None:
     """Refuse an invitation."""

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from contracts import problems
 from contracts.token_claims import Identity
-from mini_auth.permissions import SIGNED_IN
+from mini_auth.permissions import MANAGE_ACCOUNT
 from service_kit.client_address import client_address
 from service_kit.json_bodies import JsonRoute
-from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, refusals
+from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN, refusals
 from write_api.personal_data.schemas import Erase, Export
 from write_api.personal_data.service import PersonalDataService
 
@@ -22,14 +22,13 @@ def _service(request: Request) -> PersonalDataService:
 
 
 Service = Annotated[PersonalDataService, Depends(_service)]
-Person = Annotated[Identity, Depends(SIGNED_IN)]
-_NO_TOKEN = (problems.TOKEN_MISSING, problems.TOKEN_INVALID)
+Person = Annotated[Identity, Depends(MANAGE_ACCOUNT)]
 _ERASE = (
-    *_NO_TOKEN, problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, problems.ACCOUNT_NEEDED, *BODY_REQUEST
+    *WITH_TOKEN, problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, problems.ACCOUNT_NEEDED, *BODY_REQUEST
 )  # fmt: skip
 
 
-@router.get("/export", responses=refusals(*_NO_TOKEN, problems.TOO_MANY_REQUESTS, *ANY_REQUEST))
+@router.get("/export", responses=refusals(*WITH_TOKEN, problems.TOO_MANY_REQUESTS, *ANY_REQUEST))
 async def export_personal_data(person: Person, service: Service, response: Response) -> Export:
     """All that is kept about you, in one document."""
     response.headers["Cache-Control"] = "no-store"

@@ -13,12 +13,11 @@ from contracts.token_claims import Identity
 from mini_auth.callers import MAX_KNOWLEDGE_AGE_SECONDS, Callers
 from mini_auth.guest_links import GUEST_LINK_HEADER, GuestLinkDesk, GuestLinkVerifier
 from mini_auth.permissions import (
-    ANYONE,
     BOOK,
     BROWSE_EVENTS,
     HOST_EVENTS,
     PUBLIC,
-    SIGNED_IN,
+    Anyone,
     Person,
     PersonOrKey,
     UndeclaredRouteError,
@@ -28,6 +27,7 @@ from service_kit.problem_responses import add_problem_handlers
 from tests.tokens import Desk
 
 SECRET = b"the key of links, 32 bytes of it"
+ANYONE, SIGNED_IN = Anyone("anyone"), Person("signed-in")
 Required = Annotated[Identity, Depends(SIGNED_IN)]
 Optional = Annotated[Identity | None, Depends(ANYONE)]
 Booker = Annotated[Identity, Depends(BOOK)]
