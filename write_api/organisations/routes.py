@@ -34,7 +34,7 @@ def _service(request: Request) -> OrganisationService:
 Service = Annotated[OrganisationService, Depends(_service)]
 Person = Annotated[Identity, Depends(MANAGE_ORGANISATIONS)]
 Host = Annotated[Identity, Depends(FOUND_ORGANISATIONS)]
-_OWNERS = (*WITH_TOKEN, problems.NOT_FOUND, problems.FORBIDDEN)
+_OWNERS = (*WITH_TOKEN, problems.NOT_FOUND)
 _KNOWN_NAME = {"model": Organisation, "description": "The one of this name that you have made already."}
 
 
@@ -43,7 +43,7 @@ _KNOWN_NAME = {"model": Organisation, "description": "The one of this name that 
     status_code=201,
     responses={
         200: _KNOWN_NAME,
-        **refusals(*WITH_TOKEN, problems.FORBIDDEN, problems.CONFLICT, *BODY_REQUEST),
+        **refusals(*WITH_TOKEN, problems.CONFLICT, *BODY_REQUEST),
     },
 )
 async def create_organisation(

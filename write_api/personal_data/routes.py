@@ -24,8 +24,12 @@ def _service(request: Request) -> PersonalDataService:
 Service = Annotated[PersonalDataService, Depends(_service)]
 Person = Annotated[Identity, Depends(MANAGE_ACCOUNT)]
 _ERASE = (
-    *WITH_TOKEN, problems.CREDENTIALS_WRONG, problems.TOO_MANY_REQUESTS, problems.ACCOUNT_NEEDED, *BODY_REQUEST
-)  # fmt: skip
+    problems.CREDENTIALS_WRONG,
+    problems.TOO_MANY_REQUESTS,
+    problems.ACCOUNT_NEEDED,
+    *WITH_TOKEN,
+    *BODY_REQUEST,
+)
 
 
 @router.get("/export", responses=refusals(*WITH_TOKEN, problems.TOO_MANY_REQUESTS, *ANY_REQUEST))
