@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.integration.write_api.application import CONSISTENCY_KEY, LINK_KEY, SEALING_KEY, Database
-from tests.people import People, wait_for
+from tests.people import PASSWORD, People, wait_for
 
 CHECKOUT = Path(__file__).parents[3]
 EXAMPLES = "25"
@@ -119,18 +119,25 @@ def test_without_settings_it_says_which_are_missing() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("role", "paths"), [
+    ("host", ("--exclude-path-regex", "logout|/admin/")), ("superadmin", ("--include-path-regex", "/admin/")),
+])  # fmt: skip
 def test_schemathesis_finds_no_answer_that_the_document_does_not_promise(
-    process: Process, tmp_path: Path
+    process: Process, application: Any, tmp_path: Path, role: str, paths: tuple[str, str]
 ) -> None:
     with closing(People(process.url, LINK_KEY)) as people:
         person = people.sign_up("host", "customer")
         person.create_event()
+    granted = "UPDATE people SET roles = roles || %s::text WHERE email = %s"
+    application.database.rows(granted, role, person.email)
+    account = {"email": person.email, "password": PASSWORD}
+    token = httpx.post(f"{process.url}/api/v1/login", json=account).raise_for_status().json()["access_token"]
     done = subprocess.run(
         [
             *(Path(sys.executable).parent / "schemathesis", "run", f"{process.url}/openapi/write.json"),
-            *("-H", f"Authorization: {person.client.headers['Authorization']}"),
+            *("-H", f"Authorization: Bearer {token}"),
             *("--checks", CHECKS, "--max-examples", EXAMPLES, "--generation-database", "none"),
-            *("--continue-on-failure", "--no-color", "--exclude-path-regex", "logout"),
+            *("--continue-on-failure", "--no-color", *paths),
         ],
         cwd=tmp_path,
         capture_output=True,
