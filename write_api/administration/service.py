@@ -2,10 +2,11 @@
 
 The rules: nobody acts on themselves; only a superadmin acts on administrators, and makes some. Whether who
 asks is an administrator is asked of the account in the transaction of each change, as a token may be old.
-All of it is told to the audit log, also what is only read.
+All of it is told to the audit log, also what is only read, and what is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -33,6 +34,7 @@ from write_api.administration.schemas import (
     Role,
     SessionRevocation,
     Suspension,
+    TokenRevocation,
 )
 from write_api.administration.store import AdministrationStore
 from write_api.audit_log import NOTHING_MORE, AuditLog, EntryFilter, actor_of
@@ -62,7 +64,7 @@ class AdministrationService:
 
     async def find(self, asker: Identity, body: PersonSearch) -> AdministeredPerson:
         """The account with an e-mail. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "account-looked-up", "person:unknown") as connection:
             await self._asking(connection, asker)
             account = await self._accounts.find_by_email(connection, email_folded=folded_email(body.email))
             if account is None:
@@ -72,7 +74,7 @@ class AdministrationService:
 
     async def person(self, asker: Identity, person_id: int) -> AdministeredPerson:
         """The account with an id. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "account-looked-up", f"person:{person_id}") as connection:
             await self._asking(connection, asker)
             account = await self._account(connection, person_id)
             await self._record(connection, asker, "account-looked-up", f"person:{person_id}")
@@ -90,7 +92,8 @@ class AdministrationService:
         self, asker: Identity, person_id: int, role: Role, *, is_granted: bool
     ) -> AdministeredPerson:
         """In force within two seconds: the tokens of before are dead, and the next ones say it."""
-        async with self._pool.connection() as connection, connection.transaction():
+        action = "role-granted" if is_granted else "role-withdrawn"
+        async with self._told(asker, action, f"person:{person_id}") as connection:
             asking, account = await self._acting_on(connection, asker, person_id)
             if role in ADMINISTRATORS and "superadmin" not in asking.roles:
                 raise Problem(problems.FORBIDDEN, "Only a superadmin grants and withdraws this role.")
@@ -101,15 +104,12 @@ class AdministrationService:
             change = self._accounts.grant_role if is_granted else self._accounts.withdraw_role
             if await change(connection, person_id=person_id, role=role):
                 await self._sessions.revoke_tokens(connection, person_id)
-                await self._record(
-                    connection, asker, "role-granted" if is_granted else "role-withdrawn",
-                    f"person:{person_id}", {"role": role},
-                )  # fmt: skip
+                await self._record(connection, asker, action, f"person:{person_id}", {"role": role})
             return _person(await self._account(connection, person_id))
 
     async def suspend(self, asker: Identity, person_id: int, body: Suspension) -> AdministeredPerson:
         """No login any more, and all sessions end. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "account-suspended", f"person:{person_id}") as connection:
             await self._acting_on(connection, asker, person_id)
             await self._accounts.suspend(connection, person_id=person_id)
             await self._sessions.end_all(connection, person_id)
@@ -120,7 +120,7 @@ class AdministrationService:
 
     async def lift_suspension(self, asker: Identity, person_id: int) -> AdministeredPerson:
         """Login is possible again. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "suspension-lifted", f"person:{person_id}") as connection:
             _, account = await self._acting_on(connection, asker, person_id)
             if account.suspended_at is not None:
                 await self._accounts.lift_suspension(connection, person_id=person_id)
@@ -129,7 +129,7 @@ class AdministrationService:
 
     async def sessions(self, asker: Identity, person_id: int) -> AdministeredSessionList:
         """Where somebody is logged in. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "sessions-looked-up", f"person:{person_id}") as connection:
             await self._asking(connection, asker)
             await self._account(connection, person_id)
             rows = await self._sessions.of_person(connection, person_id)
@@ -138,7 +138,7 @@ class AdministrationService:
 
     async def end_sessions(self, asker: Identity, person_id: int) -> None:
         """Ends all sessions of a person, with their tokens. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "sessions-ended", f"person:{person_id}") as connection:
             await self._acting_on(connection, asker, person_id)
             await self._sessions.end_all(connection, person_id)
             await self._record(connection, asker, "sessions-ended", f"person:{person_id}")
@@ -148,7 +148,7 @@ class AdministrationService:
 
         Whose token a `jti` names is nowhere stored: it could be an administrator's, so only a superadmin may.
         """
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, *_told_as(body)) as connection:
             what = body.revoke
             if isinstance(what, PersonRevocation):
                 await self._acting_on(connection, asker, what.person_id)
@@ -177,7 +177,7 @@ class AdministrationService:
 
     async def deactivate_event(self, asker: Identity, event_id: int, body: Deactivation) -> None:
         """Takes an event off sale until that is lifted. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "event-deactivated", f"event:{event_id}") as connection:
             await self._store.lock_rights(connection)
             await self._asking(connection, asker)
             status = await self._events.deactivate(connection, event_id)
@@ -190,7 +190,7 @@ class AdministrationService:
 
     async def allow_event(self, asker: Identity, event_id: int) -> None:
         """Lets an event's hosts put it on sale again. Raises Problem FORBIDDEN, NOT_FOUND."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "event-activation-allowed", f"event:{event_id}") as connection:
             await self._store.lock_rights(connection)
             await self._asking(connection, asker)
             if not await self._events.allow_activation(connection, event_id):
@@ -199,7 +199,7 @@ class AdministrationService:
 
     async def read_audit_log(self, asker: Identity, entry_filter: EntryFilter, *, limit: int) -> AuditPage:
         """A page of the audit log, the newest first. Raises Problem FORBIDDEN."""
-        async with self._pool.connection() as connection, connection.transaction():
+        async with self._told(asker, "audit-log-read", "audit-log:all") as connection:
             await self._asking(connection, asker)
             rows = await self._audit_log.entries(connection, entry_filter, limit=limit + 1)
             about = entry_filter.person_id
@@ -209,6 +209,20 @@ class AdministrationService:
         has_more = len(rows) > limit
         entries = [AuditEntry(**row) for row in rows[:limit]]
         return AuditPage(entries=entries, next_before_id=entries[-1].id if has_more else None)
+
+    @asynccontextmanager
+    async def _told(self, asker: Identity, action: str, subject: str) -> AsyncIterator[Connection]:
+        """A transaction; where it is refused to who asks, that is told, in one of its own."""
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection
+        except Problem as problem:
+            if problem.kind is problems.FORBIDDEN:
+                async with self._pool.connection() as connection:
+                    await self._audit_log.record(
+                        connection, actor=actor_of(asker), action=action, subject=subject, outcome="refused"
+                    )
+            raise
 
     async def _asking(self, connection: Connection, asker: Identity) -> AdministeredAccount:
         """Who asks, as of now. Raises Problem FORBIDDEN where they are no administrator (any more)."""
@@ -248,6 +262,17 @@ class AdministrationService:
         await self._audit_log.record(
             connection, actor=actor_of(asker), action=action, subject=subject, details=details
         )
+
+
+def _told_as(body: RevocationBody) -> tuple[str, str]:
+    """Action and subject of a revocation in the audit log."""
+    match body.revoke:
+        case PersonRevocation(person_id=person_id):
+            return "tokens-revoked", f"person:{person_id}"
+        case SessionRevocation(session_id=session_id):
+            return "session-ended", f"session:{session_id}"
+        case TokenRevocation(token_id=token_id):
+            return "token-revoked", f"token:{token_id}"
 
 
 def _person(account: AdministeredAccount) -> AdministeredPerson:

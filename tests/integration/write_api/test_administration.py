@@ -184,6 +184,26 @@ async def test_who_is_suspended_is_out_at_once_and_comes_back_when_it_is_lifted(
     assert refused == [{"n": 1}]
 
 
+async def test_what_is_refused_to_an_administrator_is_told_too(application: Application) -> None:
+    admin, superadmin = await person(application, "admin"), await person(application, "superadmin")
+    people = f"/api/v1/admin/people/{superadmin.id}"
+    for method, path, body in (
+        ("PUT", f"{people}/roles/customer", None), ("PUT", f"{people}/suspension", {"reason": "a coup"}),
+        ("DELETE", f"{people}/sessions", None),
+        ("POST", "/api/v1/admin/revocations", {"revoke": {"kind": "person", "person_id": superadmin.id}}),
+    ):  # fmt: skip
+        answer = await admin.client.request(method, path, json=body)
+        assert (answer.status_code, answer.json()["type"]) == (403, problems.FORBIDDEN.uri)
+    rows = application.database.rows(
+        "SELECT action, outcome, details FROM audit_log WHERE actor_id = %s AND subject = %s ORDER BY id",
+        admin.id, f"person:{superadmin.id}",
+    )  # fmt: skip
+    assert [(row["action"], row["outcome"], row["details"]) for row in rows] == [
+        (action, "refused", {})
+        for action in ("role-granted", "account-suspended", "sessions-ended", "tokens-revoked")
+    ]
+
+
 async def test_accounts_are_found_by_email_and_id_and_that_is_told(application: Application) -> None:
     admin, one = await person(application, "admin"), await person(application, "customer", "host")
     found = await admin.client.post("/api/v1/admin/people/search", json={"email": one.email.upper()})
