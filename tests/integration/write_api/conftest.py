@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from service_kit.problem_responses import Problem
 from tests.inbox import InboxProcess, running_inbox
-from tests.integration.write_api.application import Application, Database, running_application
+from tests.integration.write_api.application import (
+    Application,
+    Database,
+    eventually,
+    running_application,
+)
 from tests.scratch_postgresql import ScratchPostgresql, scratch_postgresql
 
 
@@ -31,6 +37,20 @@ def inbox() -> Iterator[InboxProcess]:
     """A mail server that shows what it was given; none of its users stops it."""
     with running_inbox() as running:
         yield running
+
+
+@pytest.fixture
+async def fresh_knowledge(application: Application) -> None:
+    """Sensitive requests are answered: a moment after the start, the first heartbeat was confirmed."""
+
+    async def is_fresh() -> bool:
+        try:
+            application.app.state.callers.require_fresh_knowledge()
+        except Problem:
+            return False
+        return True
+
+    await eventually("the knowledge of revocations is fresh", is_fresh)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from write_api.administration.store import AdministrationStore
 
 QUERIES = load_queries("write_api.administration")
 ADMINISTRATORS = {"admin", "superadmin"}
+pytestmark = pytest.mark.usefixtures("fresh_knowledge")
 
 
 @dataclass(frozen=True)
