@@ -15,6 +15,7 @@ from regions.local.boot import run_file_of
 from regions.local.component import DATABASE, Component, Site, health_details, http_get
 from regions.local.engines.postgresql import Main, reader_name
 from regions.local.index_status import IndexStatus, index_status, index_words
+from regions.local.mail_status import MailStatus, mail_status, mail_words
 from regions.local.named_queries import QUERIES
 
 REVOKED_WITHIN_SECONDS = 2.0
@@ -71,6 +72,8 @@ class RegionStatus:
     """How long ago its reader last told mini_auth of keys and revocations."""
     index: IndexStatus
     """What its indexer is doing."""
+    mail: MailStatus | None
+    """How its write_api fares with mails; None where that is no writer."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def _region_status(site: Site) -> RegionStatus:
             health_details(f"http://{site.address('mini_auth')}/health/ready").get("age_ms")
         ),
         index=index_status(site),
+        mail=mail_status(write_api),
     )
 
 
@@ -246,6 +250,7 @@ def region_sentence(region: RegionStatus) -> str:
         reader,
         index,
         knowledge_words(region.knowledge_age_ms),
+        mail_words(region.mail),
         _durability_words(region),
     ]
     return f"{region.region}: {'; '.join(part for part in parts if part)}."
