@@ -14,6 +14,7 @@ import httpx
 import psycopg
 import pytest
 
+from contracts.booking import Booking
 from service_kit.named_sql import load_queries
 from tests.integration.write_api.application import (
     Application,
@@ -22,6 +23,8 @@ from tests.integration.write_api.application import (
     eventually,
     running_application,
 )
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.service import BookingService
 
 QUERIES = load_queries("write_api.bookings")
 WITHOUT_STOCK_LOCK: Mapping[str, LiteralString] = {
@@ -50,9 +53,20 @@ WITHOUT_EVENT_LOCK: Mapping[str, LiteralString] = {
 ROUNDS = 20
 
 
+class PlainPath:
+    """Bookings one by one, each its own transaction; it knows no idempotency keys."""
+
+    def __init__(self, service: BookingService) -> None:
+        self._service = service
+
+    async def create(self, person_id: int, body: BookingCreate, *, idempotency_key: str | None) -> Booking:
+        assert idempotency_key is None
+        return await self._service.create(person_id, body)
+
+
 def on_plain_path(application: Application) -> Application:
-    """Bookings one by one, each its own transaction."""
-    application.app.state.booking_queues = application.app.state.bookings
+    """The application without its queues."""
+    application.app.state.booking_queues = PlainPath(application.app.state.bookings)
     return application
 
 
