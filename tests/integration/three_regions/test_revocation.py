@@ -30,7 +30,7 @@ from tests.integration.three_regions.asking import (
     seconds_until_refused,
 )
 from tests.integration.three_regions.load import repeated
-from tests.integration.three_regions.steps import REGIONS, gateway, until_writes_work
+from tests.integration.three_regions.steps import REGIONS, SEEN_SECONDS, gateway
 from tests.people import DEADLINE_SECONDS, PASSWORD, People, Person, wait_for
 from tests.soak import sized
 from write_api.audit_log import OPERATOR, AuditLog
@@ -129,11 +129,29 @@ def test_a_guests_link_is_good_in_every_region_until_the_guest_is_revoked(
 
 
 def signing_key_of(three: Platform, people: People) -> Revocable:
-    """The key that signs now; a writer whose key was removed is none until it signs with the next."""
-    until_writes_work(three)
+    """The key that signs now."""
+    until_writes_work_steadily(three)
     credential = header_of(people.sign_up("customer"))
     key_id = jwt.get_unverified_header(credential["Authorization"].removeprefix("Bearer "))["kid"]
     return Revocable(credential, lambda: remove_key(three, key_id))
+
+
+def until_writes_work_steadily(three: Platform) -> None:
+    """A writer whose key was removed is none until it signs with the next; gateways see both later."""
+
+    def writes_work(region: str) -> bool:
+        nothing = {"refresh_token": "x"}
+        answer = httpx.post(
+            f"{gateway(three, region)}/api/v1/refresh", json=nothing, timeout=DEADLINE_SECONDS
+        )
+        return answer.status_code == 401
+
+    began = steady_since = time.monotonic()
+    while time.monotonic() - steady_since < SEEN_SECONDS:
+        if not all(writes_work(region) for region in REGIONS):
+            steady_since = time.monotonic()
+        assert time.monotonic() - began < DEADLINE_SECONDS, "writes don't work steadily"
+        time.sleep(0.2)
 
 
 def remove_key(three: Platform, key_id: str) -> None:
@@ -161,7 +179,7 @@ def test_a_compromised_key_is_in_force_in_every_region(
         return [one_round(signing_key_of(three, everywhere["us"]), judges) for _ in range(KEY_ROUNDS)]
 
     assert_in_force_in_time("a key", measure)
-    until_writes_work(three)
+    until_writes_work_steadily(three)
 
 
 def test_without_polling_a_revoked_session_would_be_accepted(
