@@ -9,16 +9,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service_kit.client_address import client_address
 
 MAX_CHARACTERS = 100
-# Envoy makes an id for each request, and drops one that people send.
+# Our gateways drop what people send by these names, make an id for each request, and name their region.
 _REQUEST_ID_HEADER = "x-request-id"
+_REGION_HEADER = "x-frontrow-region"
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """The client's address and the gateway's id of the request; None where there was no gateway."""
+    """The client's address, the gateway's id of the request, and its region; None without a gateway."""
 
     address: str
     request_id: str | None
+    region: str | None
 
 
 _ORIGIN: ContextVar[RequestOrigin | None] = ContextVar("request_origin", default=None)
@@ -41,11 +43,12 @@ class KnowRequestOrigin:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        request_id = request.headers.get(_REQUEST_ID_HEADER)
+        request_id, region = (request.headers.get(name) for name in (_REQUEST_ID_HEADER, _REGION_HEADER))
         token = _ORIGIN.set(
             RequestOrigin(
                 address=_storable(client_address(request)),
                 request_id=_storable(request_id) if request_id else None,
+                region=_storable(region) if region else None,
             )
         )
         try:

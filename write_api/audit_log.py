@@ -63,7 +63,7 @@ class EntryFilter:
 
 
 class AuditLog:
-    """Writes rows. `region` is that of the process, which is the primary's."""
+    """Writes rows. `region` is that of the process, told where no gateway says in which somebody asked."""
 
     def __init__(self, region: str, queries: Mapping[str, LiteralString] | None = None) -> None:
         self._region = region
@@ -82,7 +82,7 @@ class AuditLog:
         """Adds a row within the caller's transaction. Raises psycopg.Error.
 
         `action` is a few words with hyphens (`event-created`), `subject` is `kind:id` (`event:7`), `details`
-        become at most 2000 characters of JSON. Address and id of the request that is served are added.
+        become at most 2000 characters of JSON. Address, region and id of the request are added.
         """
         await self.record_each(
             connection, actor=actor, action=action, subjects=[subject], outcome=outcome, details=details
@@ -109,7 +109,7 @@ class AuditLog:
             "subjects": list(subjects),
             "outcome": outcome,
             "client_address": origin.address if origin else None,
-            "region": self._region,
+            "region": (origin.region if origin else None) or self._region,
             "request_id": origin.request_id if origin else None,
             "details": Jsonb(dict(details)),
         }

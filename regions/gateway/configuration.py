@@ -45,6 +45,13 @@ def gateway_configuration(region: str, addresses: GatewayAddresses, edge: Edge, 
     people = {
         "name": "people",
         "virtual_hosts": [virtual_host(edge.allowed_origins)],
+        # After the virtual host has removed what people sent by this name.
+        "request_headers_to_add": [
+            {
+                "header": {"key": "x-frontrow-region", "value": region},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
         "response_headers_to_add": [
             {"header": {"key": "x-region", "value": region}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
         ],

@@ -131,8 +131,10 @@ def test_identity_headers_from_outside_are_dropped_and_the_token_goes_on(gateway
         "x-roles": "admin",
         "x-envoy-original-path": "/x",
     }
-    headers = gateway.ask("GET", "/api/v1/bookings", headers={**bearer(), **forged}).json()["headers"]
+    sent = {**bearer(), **forged, "x-frontrow-region": "nowhere"}
+    headers = gateway.ask("GET", "/api/v1/bookings", headers=sent).json()["headers"]
     assert not set(forged) & set(headers)
+    assert headers["x-frontrow-region"] == "eu"
     assert headers["authorization"].startswith("Bearer ")
     assert headers["x-request-id"]
 

@@ -67,14 +67,15 @@ async def test_a_row_says_from_where_the_request_came(database: Database) -> Non
             await AUDIT_LOG.record(connection, actor=NOBODY, action="asked", subject="page:1")
 
     headers = {"x-envoy-external-address": "203.0.113.9", "x-request-id": "a-1\t" + "x" * 200}
+    headers["x-frontrow-region"] = "ap"
     transport = httpx.ASGITransport(app, client=("198.51.100.1", 5))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         (await client.get("/", headers=headers)).raise_for_status()
         (await client.get("/")).raise_for_status()
-    rows = database.rows("SELECT client_address, request_id FROM audit_log ORDER BY id")
-    assert [(row["client_address"], row["request_id"]) for row in rows] == [
-        ("203.0.113.9", "a-1" + "x" * 97),
-        ("198.51.100.1", None),
+    rows = database.rows("SELECT client_address, request_id, region FROM audit_log ORDER BY id")
+    assert [(row["client_address"], row["request_id"], row["region"]) for row in rows] == [
+        ("203.0.113.9", "a-1" + "x" * 97, "ap"),
+        ("198.51.100.1", None, "eu"),
     ]
     assert request_origin() is None
 
