@@ -2,10 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any
 
 import httpx
 import psycopg
@@ -13,78 +10,22 @@ import pytest
 from psycopg.rows import dict_row
 
 from contracts import problems
-from contracts.token_claims import Identity
-from service_kit.database import Connection
-from service_kit.named_sql import load_queries
-from service_kit.problem_responses import Problem
-from tests.integration.write_api.application import Application, Customer, event_body, eventually
+from tests.integration.write_api.application import Application, Customer, event_body
+from tests.integration.write_api.hosts import (
+    Host,
+    host,
+    invited,
+    joined,
+    members_of,
+    organisation_of,
+    roles_in_next_token,
+    set_members,
+)
 from tests.people import PASSWORD, unique
 from write_api.migrate import migrate, read_migrations
-from write_api.organisations.service import MAX_CREATED_ORGANISATIONS, OrganisationService
-from write_api.organisations.store import OrganisationStore
+from write_api.organisations.service import MAX_CREATED_ORGANISATIONS
 
-QUERIES = load_queries("write_api.organisations")
 ROLES = ("owner", "staff", "scanner", None)
-
-
-@dataclass(frozen=True)
-class Host(Customer):
-    """Somebody who may host, with their e-mail."""
-
-    email: str = ""
-
-
-async def host(application: Application, *roles: str) -> Host:
-    person = await application.sign_up(*(roles or ("customer", "host")))
-    [row] = application.database.rows(
-        "UPDATE people SET email_confirmed_at = now() WHERE id = %s RETURNING email", person.id
-    )
-    return Host(person.id, person.client, row["email"])
-
-
-async def organisation_of(owner: Customer, name: str | None = None) -> int:
-    answer = await owner.client.post("/api/v1/organisations", json={"name": name or unique("organisation")})
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["role"] == "owner"
-    return int(answer.json()["id"])
-
-
-async def invited(owner: Customer, organisation_id: int, email: str, role: str) -> int:
-    answer = await owner.client.post(
-        f"/api/v1/organisations/{organisation_id}/invitations", json={"email": email, "role": role}
-    )
-    assert answer.status_code == 200, answer.text
-    return int(answer.json()["id"])
-
-
-async def joined(owner: Customer, organisation_id: int, member: Host, role: str) -> None:
-    invitation_id = await invited(owner, organisation_id, member.email, role)
-    answer = await member.client.post(f"/api/v1/invitations/{invitation_id}/accept")
-    assert (answer.status_code, answer.json()["role"]) == (200, role)
-
-
-async def roles_in_next_token(application: Application, person: Host) -> frozenset[str]:
-    login = await application.anonymous.post(
-        "/api/v1/login", json={"email": person.email, "password": PASSWORD}
-    )
-    identity: Identity = application.app.state.callers.tokens.verify(login.json()["access_token"])
-    return identity.roles
-
-
-def set_members(application: Application, organisation_id: int, roles: Mapping[int, str | None]) -> None:
-    application.database.rows("DELETE FROM organisation_members WHERE organisation_id = %s", organisation_id)
-    for person_id, role in roles.items():
-        if role is not None:
-            application.database.rows(
-                "INSERT INTO organisation_members VALUES (%s, %s, %s)", organisation_id, person_id, role
-            )
-
-
-def members_of(application: Application, organisation_id: int) -> dict[int, str]:
-    rows = application.database.rows(
-        "SELECT person_id, role FROM organisation_members WHERE organisation_id = %s", organisation_id
-    )
-    return {row["person_id"]: row["role"] for row in rows}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -339,85 +280,6 @@ async def test_asked_for_again_an_organisation_is_the_same_and_there_is_a_bound(
     refused = await person.client.post("/api/v1/organisations", json={"name": unique("one too many")})
     assert (refused.status_code, refused.json()["type"]) == (409, problems.CONFLICT.uri)
     assert (await person.client.post("/api/v1/organisations", json={"name": name})).status_code == 200
-
-
-@asynccontextmanager
-async def writer(application: Application) -> AsyncIterator[Connection]:
-    connect = psycopg.AsyncConnection.connect(
-        application.database.url("frontrow_write"), autocommit=True, row_factory=dict_row
-    )
-    async with await connect as connection:
-        yield connection
-
-
-@pytest.mark.parametrize("is_held", [True, False])
-async def test_a_removal_waits_for_the_change_that_is_under_way(
-    application: Application, is_held: bool
-) -> None:
-    """With `is_held` False the negative control: without its lock, the change would come after it."""
-    owner, member = await host(application), await host(application)
-    organisation_id = await organisation_of(owner)
-    await joined(owner, organisation_id, member, "staff")
-    may_host: LiteralString = QUERIES["may_host"] if is_held else QUERIES["may_host"].replace("FOR SHARE", "")
-    store = OrganisationStore({**QUERIES, "may_host": may_host})
-    path = f"/api/v1/organisations/{organisation_id}/members/{member.id}"
-    async with writer(application) as connection:
-        async with connection.transaction():  # of somebody who changes an event
-            assert await store.may_host(connection, member.id, organisation_id)
-            removal = asyncio.create_task(owner.client.delete(path))
-
-            async def waits_or_is_over() -> bool:
-                waiting = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
-                return removal.done() or application.database.has(
-                    waiting, "DELETE FROM organisation_members%"
-                )
-
-            await eventually("the removal has met the change", waits_or_is_over)
-            assert removal.done() is not is_held
-        assert (await removal).status_code == 204
-        assert not await store.may_host(connection, member.id, organisation_id)
-
-
-@pytest.mark.parametrize("is_locked", [True, False])
-async def test_two_owners_who_leave_at_once_leave_one_behind(
-    application: Application, is_locked: bool
-) -> None:
-    """With `is_locked` False the negative control: without the lock, nobody would be left."""
-    owners = [await host(application) for _ in range(2)]
-    organisation_id = await organisation_of(owners[0])
-    await joined(owners[0], organisation_id, owners[1], "owner")
-    # Slow enough that both have counted before one has left.
-    slow = QUERIES["count_members"].replace(
-        "FROM organisation_members", ", pg_sleep(0.5) FROM organisation_members"
-    )
-    lock = QUERIES["lock_organisation"]
-    lock = lock if is_locked else lock.replace("FOR NO KEY UPDATE", "")
-    service = substituted(application, {"count_members": slow, "lock_organisation": lock})
-    identities = [identity_of(application, owner) for owner in owners]
-    results = await asyncio.gather(
-        *(service.remove_member(one, organisation_id, one.person_id) for one in identities),
-        return_exceptions=True,
-    )
-    refused = [one for one in results if isinstance(one, Problem) and one.kind is problems.CONFLICT]
-    assert (len(refused), len(members_of(application, organisation_id))) == ((1, 1) if is_locked else (0, 0))
-
-
-def substituted(application: Application, queries: Mapping[str, LiteralString]) -> OrganisationService:
-    """The application's own service, but for some statements."""
-    service: OrganisationService = application.app.state.organisations
-    return OrganisationService(
-        service._pool,
-        OrganisationStore({**QUERIES, **queries}),
-        service._audit_log,
-        find_person=service._find_person,
-        confirmed_email=service._confirmed_email,
-    )
-
-
-def identity_of(application: Application, person: Customer) -> Identity:
-    token = person.client.headers["Authorization"].removeprefix("Bearer ")
-    identity: Identity = application.app.state.callers.tokens.verify(token)
-    return identity
 
 
 def test_events_that_were_there_before_get_the_organisation_of_their_host(application: Application) -> None:
