@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import Platform
 from tests.people import People
+from tests.soak import sized
 
 CHECKS = (
     "not_a_server_error",
@@ -43,7 +44,7 @@ def test_generated_requests_find_no_failure(
             "--checks",
             ",".join(CHECKS),
             "--max-examples",
-            "40",
+            str(sized(20, 200)),
             "--request-timeout",
             "20",
             "--suppress-health-check",

@@ -18,7 +18,7 @@ from read_api.app import create_app as create_read_api
 from read_api.settings import ReadApiSettings
 from regions.gateway.routes import IDENTITY_HEADERS
 from regions.gateway.tokens import OTHER_CREDENTIALS, ROLE_RULES, WRITES
-from tests.integration.local_platform.edge import (
+from tests.integration.gateway.edge import (
     Gateway,
     assert_problem,
     bearer,

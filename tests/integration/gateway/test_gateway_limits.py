@@ -15,7 +15,7 @@ from contracts import problems
 from regions.catalogue import Edge
 from regions.gateway.limits import OF_ADDRESS, OF_PERSON
 from regions.gateway.tokens import PERSON_HEADER
-from tests.integration.local_platform.edge import ORIGIN, Gateway, assert_problem, bearer, running_gateway
+from tests.integration.gateway.edge import ORIGIN, Gateway, assert_problem, bearer, running_gateway
 
 STRICT = Edge(allowed_origins=(ORIGIN,))
 """The limits that people meet."""

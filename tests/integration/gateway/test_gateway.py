@@ -10,7 +10,7 @@ import pytest
 from contracts.consistency_token import CONSISTENCY_HEADER, NOT_CAUGHT_UP, PASSED_ON_HEADER
 from contracts.problems import PROBLEM_TYPE_PREFIX
 from tests.conftest import is_free
-from tests.integration.local_platform.edge import (
+from tests.integration.gateway.edge import (
     JWKS_PATH,
     Gateway,
     application,

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.consistency_token import CONSISTENCY_HEADER
 from regions.catalogue import Edge
-from tests.integration.local_platform.edge import ORIGIN, Gateway, bearer, running_gateway
+from tests.integration.gateway.edge import ORIGIN, Gateway, bearer, running_gateway
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
