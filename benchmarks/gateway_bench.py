@@ -25,7 +25,7 @@ from regions.catalogue import MAX_LIMITS_TIMES, Address, Catalogue, Edge, load_c
 from regions.gateway.configuration import GatewayAddresses, gateway_configuration
 from regions.gateway.tokens import TOKEN_AUDIENCE, TOKEN_ISSUER
 from tests.conftest import free_port_offset
-from tests.integration.local_platform.edge import running_envoy
+from tests.integration.gateway.edge import running_envoy
 from tests.people import wait_for
 from tests.tokens import SigningKey, es256_key
 
