@@ -2,7 +2,7 @@
 
 One loop a region asks for all events that are not yet found there, by their dates, which no other event has:
 a question for each of them would load the machine the more, the slower the platform is, and a search by words
-costs the cores that are measured three times as much.
+takes more of the cores that are measured.
 With several regions an event counts as found when it is found in the last of them.
 """
 
