@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.rate_limits import Taken
+from contracts import problems
+from service_kit.problem_responses import Problem
+from service_kit.rate_limits import Limit, RateLimiter, Taken
 
 POLICY_HEADER = "RateLimit-Policy"
 LEFT_HEADER = "RateLimit"
@@ -22,6 +24,24 @@ def tell(taken: Taken) -> None:
     told = _TOLD.get()
     if told is not None:
         told[taken.limit.name] = taken
+
+
+async def count_or_refuse(limiter: RateLimiter, *asked: tuple[Limit, str], refusal: str) -> None:
+    """Counts a request under these limits, and tells of the first, or of the one that refuses for longest.
+
+    Raises Problem TOO_MANY_REQUESTS, which begins with the sentence `refusal`, where any of them refuses.
+    """
+    taken = await limiter.take(*asked)
+    tell(taken[0])
+    refusing = [one for one in taken if one.retry_after_seconds]
+    if refusing:
+        worst = max(refusing, key=lambda one: one.retry_after_seconds)
+        tell(worst)
+        raise Problem(
+            problems.TOO_MANY_REQUESTS,
+            f"{refusal} Try again in {worst.retry_after_seconds} s.",
+            headers={"Retry-After": str(worst.retry_after_seconds)},
+        )
 
 
 def headers_of(*taken: Taken) -> dict[str, str]:

@@ -7,9 +7,7 @@ an e-mail alone.
 
 import hashlib
 
-from contracts import problems
-from service_kit.problem_responses import Problem
-from service_kit.rate_limit_headers import tell
+from service_kit.rate_limit_headers import count_or_refuse, tell
 from service_kit.rate_limits import Limit, RateLimiter
 
 
@@ -26,17 +24,7 @@ class AttemptLimits:
 
     async def count(self, *, address: str, email: str) -> None:
         """Counts one attempt before anything is done for it. Raises Problem TOO_MANY_REQUESTS."""
-        taken = await self._limiter.take(*self._asked(address, email))
-        tell(taken[0])
-        refusing = [one for one in taken if one.retry_after_seconds]
-        if refusing:
-            worst = max(refusing, key=lambda one: one.retry_after_seconds)
-            tell(worst)
-            raise Problem(
-                problems.TOO_MANY_REQUESTS,
-                f"{self._refusal} Try again in {worst.retry_after_seconds} s.",
-                headers={"Retry-After": str(worst.retry_after_seconds)},
-            )
+        await count_or_refuse(self._limiter, *self._asked(address, email), refusal=self._refusal)
 
     async def give_back(self, *, address: str, email: str) -> None:
         """It was none: as a right password is no guess."""

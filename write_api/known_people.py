@@ -1,6 +1,6 @@
-"""What the sessions ask of the accounts: who somebody is, by password or by id.
+"""What features ask of each other about a person: who it is, by password or by id.
 
-The features never import each other; `features.py` hands these functions to the sessions.
+The features never import each other; `features.py` hands these functions to whoever asks.
 """
 
 from collections.abc import Awaitable, Callable
@@ -34,6 +34,12 @@ class CredentialsWrongError(Problem):
 
 CheckPassword = Callable[[str, SecretStr], Awaitable[KnownPerson]]
 """Who has this e-mail and this password; raises CredentialsWrongError, Problem TEMPORARILY_UNAVAILABLE."""
+
+ConfirmPassword = Callable[[int, SecretStr, str], Awaitable[bool]]
+"""Checks a person's password, for an address, within the limits of logins; False where there is none.
+
+Raises Problem CREDENTIALS_WRONG, TOO_MANY_REQUESTS, TEMPORARILY_UNAVAILABLE.
+"""
 
 ConfirmedEmail = Callable[[Connection, int], Awaitable[str | None]]
 """The folded e-mail of whoever has this id, if they have shown that it is theirs."""

@@ -1,6 +1,5 @@
 """What is decided about new passwords: who may set one, and whom that logs out."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -21,13 +20,8 @@ from write_api.accounts.service import link_refused, too_many_at_once
 from write_api.accounts.store import AccountStore
 from write_api.attempt_limits import AttemptLimits
 from write_api.audit_log import Actor, AuditLog
+from write_api.known_people import ConfirmPassword
 from write_api.notices import Notify, ToAccountOf, ToPerson
-
-ConfirmPassword = Callable[[int, SecretStr, str], Awaitable[bool]]
-"""Checks a person's password, for an address, within the limits of logins; False where there is none.
-
-Raises Problem CREDENTIALS_WRONG, TOO_MANY_REQUESTS, TEMPORARILY_UNAVAILABLE.
-"""
 
 _RESET = "password-reset"
 

@@ -62,6 +62,16 @@ class Grant:
     wish: Wish
     ticket_type: BookableTicketType
 
+    @property
+    def ticket_type_id(self) -> int:
+        """As MadeBefore."""
+        return self.ticket_type.id
+
+    @property
+    def quantity(self) -> int:
+        """As MadeBefore."""
+        return self.wish.quantity
+
 
 Outcome = Grant | MadeBefore | Refusal
 """A wish that is repeated within a batch has the very Grant of the first."""
@@ -100,8 +110,6 @@ def _outcome(sale: Sale, remaining: Mapping[int, int], wish: Wish) -> Grant | Re
 
 
 def _is_the_same(wish: Wish, before: Grant | MadeBefore) -> bool:
-    if isinstance(before, Grant):
-        before = MadeBefore(0, before.ticket_type.id, before.wish.quantity)
     return wish.quantity == before.quantity and wish.ticket_type_id in {None, before.ticket_type_id}
 
 

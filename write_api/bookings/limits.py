@@ -6,9 +6,7 @@ A limit is of a person, who may be anywhere; the other is of an address, for tho
 
 import ipaddress
 
-from contracts import problems
-from service_kit.problem_responses import Problem
-from service_kit.rate_limit_headers import tell
+from service_kit.rate_limit_headers import count_or_refuse
 from service_kit.rate_limits import Limit, RateLimiter
 
 BY_PERSON = Limit("booking", 60, 60)
@@ -29,19 +27,12 @@ class BookingLimits:
 
     async def count_try(self, *, person_id: int, address: str) -> None:
         """Counts one try before it is decided. Raises Problem TOO_MANY_REQUESTS."""
-        taken = await self._limiter.take(
-            (self._by_person, str(person_id)), (self._by_address, _network(address))
+        await count_or_refuse(
+            self._limiter,
+            (self._by_person, str(person_id)),
+            (self._by_address, _network(address)),
+            refusal="More bookings are tried than are taken.",
         )
-        tell(taken[0])
-        refusing = [one for one in taken if one.retry_after_seconds]
-        if refusing:
-            worst = max(refusing, key=lambda one: one.retry_after_seconds)
-            tell(worst)
-            raise Problem(
-                problems.TOO_MANY_REQUESTS,
-                f"More bookings are tried than are taken. Try again in {worst.retry_after_seconds} s.",
-                headers={"Retry-After": str(worst.retry_after_seconds)},
-            )
 
 
 def _network(address: str) -> str:

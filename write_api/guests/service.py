@@ -4,12 +4,10 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from contracts import problems
 from mini_auth.guest_links import GuestLinkDesk
 from service_kit.database import Connection, Pool
 from service_kit.email_address import folded_email
-from service_kit.problem_responses import Problem
-from service_kit.rate_limit_headers import tell
+from service_kit.rate_limit_headers import count_or_refuse
 from service_kit.rate_limits import Limit, RateLimiter
 from write_api.guests.schemas import Guest, GuestCreate
 from write_api.guests.store import GuestStore
@@ -49,7 +47,9 @@ class GuestService:
 
         Whoever asks twice is two guests, with bookings of their own: nothing is told of who was here before.
         """
-        await self._count(address)
+        await count_or_refuse(
+            self._limiter, (BY_ADDRESS, address), refusal="Too many guests come from your address."
+        )
         is_mailed = await self._may_mail(body.email)
         async with self._pool.connection() as connection, connection.transaction():
             person_id = await self._add_person(connection, body.email, body.name)
@@ -68,13 +68,3 @@ class GuestService:
         digest = hashlib.sha256(folded_email(email).encode()).hexdigest()[:32]
         [taken] = await self._limiter.take((MAILS_BY_EMAIL, digest))
         return not taken.retry_after_seconds
-
-    async def _count(self, address: str) -> None:
-        [taken] = await self._limiter.take((BY_ADDRESS, address))
-        tell(taken)
-        if taken.retry_after_seconds:
-            raise Problem(
-                problems.TOO_MANY_REQUESTS,
-                f"Too many guests come from your address. Try again in {taken.retry_after_seconds} s.",
-                headers={"Retry-After": str(taken.retry_after_seconds)},
-            )

@@ -3,26 +3,19 @@
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from pydantic import SecretStr
-
 from contracts import problems
 from contracts.token_claims import Identity
 from service_kit.database import Connection, Pool
 from service_kit.problem_responses import Problem
-from service_kit.rate_limit_headers import tell
+from service_kit.rate_limit_headers import count_or_refuse
 from service_kit.rate_limits import Limit, RateLimiter
 from write_api.audit_log import AuditLog, actor_of
+from write_api.known_people import ConfirmPassword
 from write_api.personal_data.schemas import Erase, Export
 from write_api.personal_data.store import PersonalDataStore
 
 # An export reads all that a person has ever done.
 EXPORTS_BY_PERSON = Limit("exports", 10, 3600)
-
-ConfirmPassword = Callable[[int, SecretStr, str], Awaitable[bool]]
-"""Checks a person's password, for an address, within the limits of logins; False where there is none.
-
-Raises Problem CREDENTIALS_WRONG, TOO_MANY_REQUESTS, TEMPORARILY_UNAVAILABLE.
-"""
 
 Erases = Callable[[Connection, int], Awaitable[None]]
 """Erases what one feature keeps about a person, in the caller's transaction; harmless to repeat.
@@ -53,14 +46,11 @@ class PersonalDataService:
 
     async def export(self, identity: Identity) -> Export:
         """All that is kept about the person now. Raises Problem TOO_MANY_REQUESTS, TOKEN_INVALID."""
-        [taken] = await self._limiter.take((EXPORTS_BY_PERSON, str(identity.person_id)))
-        tell(taken)
-        if taken.retry_after_seconds:
-            raise Problem(
-                problems.TOO_MANY_REQUESTS,
-                f"You have exported your data often enough. Try again in {taken.retry_after_seconds} s.",
-                headers={"Retry-After": str(taken.retry_after_seconds)},
-            )
+        await count_or_refuse(
+            self._limiter,
+            (EXPORTS_BY_PERSON, str(identity.person_id)),
+            refusal="You have exported your data often enough.",
+        )
         async with self._pool.connection() as connection, connection.transaction():
             await self._audit_log.record(
                 connection,
