@@ -19,12 +19,18 @@ from write_api.bookings.rules import (
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Somebody who wants seats of an event; of its only ticket type where none is named."""
+    """Somebody who wants seats of an event; of its only ticket type where none is named.
+
+    `order_id` is that of the order that it is a part of; `hold_seconds` how long it is held where that is not
+    the event's matter.
+    """
 
     person_id: int
     quantity: int
     ticket_type_id: int | None = None
     idempotency_key: str | None = None
+    order_id: int | None = None
+    hold_seconds: int | None = None
 
     @property
     def name(self) -> tuple[int, str] | None:

@@ -8,7 +8,7 @@ SELECT pg_advisory_xact_lock_shared(%(event_id)s)
 
 -- lock_event --
 -- Shares the event's row until the end, so that it can't be taken off sale or moved in between.
-SELECT status, starts_at, currency FROM events WHERE id = %(event_id)s FOR SHARE
+SELECT status, starts_at, currency, hold_seconds, policy_version FROM events WHERE id = %(event_id)s FOR SHARE
 
 -- select_ticket_types --
 -- Needs no lock: what is read of a ticket type never changes.
@@ -36,8 +36,10 @@ WITH wish AS MATERIALIZED (
         AS seats_before
     FROM unnest(
         %(ticket_type_ids)s::bigint[], %(person_ids)s::bigint[], %(quantities)s::integer[],
-        %(prices_minor)s::bigint[], %(keys)s::text[]
-    ) WITH ORDINALITY AS w (ticket_type_id, person_id, quantity, price_minor, idempotency_key, place)
+        %(prices_minor)s::bigint[], %(hold_seconds)s::integer[], %(keys)s::text[], %(order_ids)s::bigint[]
+    ) WITH ORDINALITY AS w (
+        ticket_type_id, person_id, quantity, price_minor, hold_seconds, idempotency_key, order_id, place
+    )
 ), wanted AS MATERIALIZED (
     SELECT ticket_type_id, sum(quantity)::integer AS seats FROM wish GROUP BY ticket_type_id
 ), free AS MATERIALIZED (
@@ -55,11 +57,11 @@ WITH wish AS MATERIALIZED (
     FROM wish w JOIN free f USING (ticket_type_id) ORDER BY w.place
 ), inserted AS (
     INSERT INTO bookings (
-        id, event_id, ticket_type_id, person_id, quantity, price_minor, currency, seat_positions, created_at,
-        hold_expires_at
+        id, event_id, order_id, ticket_type_id, person_id, quantity, price_minor, currency, policy_version,
+        seat_positions, created_at, hold_expires_at
     ) OVERRIDING SYSTEM VALUE
-    SELECT id, %(event_id)s, ticket_type_id, person_id, quantity, price_minor, %(currency)s, seat_positions,
-        %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
+    SELECT id, %(event_id)s, order_id, ticket_type_id, person_id, quantity, price_minor, %(currency)s,
+        %(policy_version)s, seat_positions, %(now)s, %(now)s + make_interval(secs => hold_seconds)
     FROM made
 ), named AS (
     INSERT INTO idempotent_bookings (event_id, person_id, key, booking_id, created_at)
@@ -102,10 +104,11 @@ ORDER BY position LIMIT %(quantity)s
 -- insert_booking --
 -- A hold from the moment at which the stock was locked.
 INSERT INTO bookings (
-    event_id, ticket_type_id, person_id, quantity, price_minor, currency, seat_positions, created_at, hold_expires_at
+    event_id, ticket_type_id, person_id, quantity, price_minor, currency, policy_version, seat_positions, created_at,
+    hold_expires_at
 ) VALUES (
     %(event_id)s, %(ticket_type_id)s, %(person_id)s, %(quantity)s, %(price_minor)s, %(currency)s,
-    %(seat_positions)s, %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
+    %(policy_version)s, %(seat_positions)s, %(now)s, %(now)s + make_interval(secs => %(hold_seconds)s)
 ) RETURNING id
 
 -- take_seats --

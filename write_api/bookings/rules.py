@@ -34,6 +34,10 @@ class BookableEvent:
     status: EventStatus
     starts_at: datetime
     currency: str
+    hold_seconds: int | None = None
+    """How long its holds last; None: as long as the platform's."""
+    policy_version: int = 0
+    """Which of its policies is in force; 0 is the platform's."""
 
 
 @dataclass(frozen=True, slots=True)

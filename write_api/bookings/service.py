@@ -50,10 +50,10 @@ class BookingService:
             booking_id = await self._store.insert_booking(
                 connection,
                 event_id=body.event_id,
+                event=event,
                 ticket_type=ticket_type,
                 person_id=person_id,
                 quantity=body.quantity,
-                currency=event.currency,
                 now=now,
                 hold_seconds=self._hold_seconds,
             )

@@ -108,10 +108,10 @@ class BookingStore:
         connection: Connection,
         *,
         event_id: int,
+        event: BookableEvent,
         ticket_type: BookableTicketType,
         person_id: int,
         quantity: int,
-        currency: str,
         now: datetime,
         hold_seconds: int,
     ) -> int:
@@ -128,10 +128,11 @@ class BookingStore:
             **key,
             "person_id": person_id,
             "price_minor": ticket_type.price_minor * quantity,
-            "currency": currency,
+            "currency": event.currency,
+            "policy_version": event.policy_version,
             "seat_positions": positions,
             "now": now,
-            "hold_seconds": hold_seconds,
+            "hold_seconds": event.hold_seconds or hold_seconds,
         }
         row = await self._row(connection, "insert_booking", booking)
         assert row is not None  # noqa: S101 - INSERT RETURNING without conflict clause
@@ -156,6 +157,8 @@ class BookingStore:
     ) -> list[int]:
         """Takes the next free seats for each grant under the locks of `sale`; the new ids in the same order.
 
+        `hold_seconds` is how long they are held where neither wish nor event says.
+
         Raises SeatAccountingError, or psycopg.errors.CheckViolation, where the counters promise seats that
         are not free.
         """
@@ -170,9 +173,13 @@ class BookingStore:
                 "quantities": [grant.wish.quantity for grant in grants],
                 "keys": [grant.wish.idempotency_key for grant in grants],
                 "prices_minor": [grant.ticket_type.price_minor * grant.wish.quantity for grant in grants],
+                "hold_seconds": [
+                    grant.wish.hold_seconds or sale.event.hold_seconds or hold_seconds for grant in grants
+                ],
+                "order_ids": [grant.wish.order_id for grant in grants],
                 "currency": sale.event.currency,
+                "policy_version": sale.event.policy_version,
                 "now": sale.now,
-                "hold_seconds": hold_seconds,
             },
         )
         made = await cursor.fetchall()

@@ -48,7 +48,7 @@ WITHOUT_ANY_GUARD: Mapping[str, LiteralString] = {
 WITHOUT_EVENT_LOCK: Mapping[str, LiteralString] = {
     **QUERIES,
     "join_queue_of_event": "SELECT %(event_id)s::bigint",
-    "lock_event": "SELECT status, starts_at, currency FROM events WHERE id = %(event_id)s",
+    "lock_event": QUERIES["lock_event"].replace("FOR SHARE", ""),
 }
 ROUNDS = 20
 
