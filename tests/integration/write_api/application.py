@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from psycopg.rows import dict_row
 
+from tests.booking_invariants import faults
 from tests.people import DEADLINE_SECONDS, PASSWORD, confirmation_code, person_of, unique
 from tests.scratch_postgresql import ScratchPostgresql
 from write_api.app import create_app
@@ -28,24 +29,6 @@ TABLES = (
     "people", "venues", "artists", "events", "event_artists", "ticket_types", "ticket_stock", "seats",
     "bookings",
 )  # fmt: skip
-INVARIANTS = """
-SELECT
-    (SELECT count(*) FROM ticket_stock t WHERE t.remaining <> (
-        SELECT count(*) FROM seats s
-        WHERE s.event_id = t.event_id AND s.ticket_type_id = t.ticket_type_id AND s.booking_id IS NULL
-    )) AS counters_off,
-    (SELECT count(*) FROM seats s LEFT JOIN bookings b ON b.event_id = s.event_id AND b.id = s.booking_id
-     WHERE s.booking_id IS NOT NULL AND (b.id IS NULL OR b.status NOT IN ('held', 'confirmed'))
-    ) AS seats_of_nobody,
-    (SELECT count(*) FROM bookings b WHERE b.status IN ('held', 'confirmed') AND b.quantity <> (
-        SELECT count(*) FROM seats s
-        WHERE s.event_id = b.event_id AND s.booking_id = b.id AND s.position = ANY(b.seat_positions)
-    )) AS bookings_without_their_seats,
-    (SELECT count(*) FROM (
-        SELECT 1 FROM bookings b, unnest(b.seat_positions) position WHERE b.status IN ('held', 'confirmed')
-        GROUP BY b.event_id, position HAVING count(*) > 1
-    ) twice) AS seats_sold_twice
-"""
 
 
 async def eventually(what: str, ask: Callable[[], Awaitable[Result]]) -> Result:
@@ -88,10 +71,9 @@ class Database:
         counted = ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in TABLES)
         return self.rows(f"SELECT {counted}")[0]
 
-    def faults(self) -> dict[str, int]:
-        """What of counters, seats and bookings contradicts each other; empty when all is well."""
-        [row] = self.rows(INVARIANTS)
-        return {name: count for name, count in row.items() if count}
+    def faults(self, *event_ids: int) -> dict[str, int]:
+        """Which invariants of some events' bookings, or of all, are broken; empty when all is well."""
+        return faults(self.rows, *event_ids)
 
 
 @dataclass(frozen=True)
