@@ -16,6 +16,7 @@ from psycopg.rows import dict_row
 
 from tests.booking_invariants import faults
 from tests.people import DEADLINE_SECONDS, PASSWORD, confirmation_code, person_of, unique
+from tests.postgresql_cluster import PostgresqlCluster
 from tests.scratch_postgresql import ScratchPostgresql
 from write_api.app import create_app
 from write_api.settings import WriteApiSettings
@@ -47,7 +48,7 @@ async def eventually(what: str, ask: Callable[[], Awaitable[Result]]) -> Result:
 class Database:
     """A migrated database with the platform's roles."""
 
-    def __init__(self, server: ScratchPostgresql) -> None:
+    def __init__(self, server: ScratchPostgresql | PostgresqlCluster) -> None:
         self.server = server
         self.name = server.create_database()
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
