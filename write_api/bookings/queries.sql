@@ -1,5 +1,6 @@
 -- Lock order of all that change bookings: queue of the event, event, booking, stock (by event and ticket type), seats.
 -- Whoever takes or frees seats of a ticket type holds the lock of its stock row, so seats need none before.
+-- Statements name the event, so that events can be spread over shards; which don't, and why, is in docs/scaling.md.
 
 -- join_queue_of_event --
 -- A fair queue before the row: a share of a row's lock is given past those who wait for all of it, so an
