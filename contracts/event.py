@@ -33,6 +33,7 @@ class TicketType(BaseModel):
     seats_remaining: int
     sales_start_at: datetime | None
     sales_end_at: datetime | None
+    per_person_limit: int | None = Field(description="Seats of it that one person may have at a time.")
 
 
 class Event(BaseModel):
@@ -62,6 +63,9 @@ class Event(BaseModel):
     capacity: int
     available_seats: int = Field(description="Seats left; an estimate on pages, exact when you book.")
     ticket_types: list[TicketType]
+    hold_seconds: int | None = Field(
+        description="How long a booking holds its seats; null: as long as the platform's, five minutes."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -71,7 +75,8 @@ _zone = lru_cache(maxsize=1024)(ZoneInfo)
 
 _SAME_NAME = (
     "id", "host_id", "name", "description", "category", "topics", "languages", "artists", "website", "status",
-    "time_zone", "is_online", "currency", "price_minor_max", "capacity", "created_at", "updated_at",
+    "time_zone", "is_online", "currency", "price_minor_max", "capacity", "hold_seconds", "created_at",
+    "updated_at",
 )  # fmt: skip
 
 

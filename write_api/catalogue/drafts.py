@@ -30,6 +30,7 @@ class TicketTypeDraft:
     capacity: int
     sales_start_at: datetime | None
     sales_end_at: datetime | None
+    per_person_limit: int | None
     label_prefix: str
 
 
@@ -87,6 +88,7 @@ def draft_of(body: EventCreate) -> EventDraft:
         "time_zone": body.time_zone or (place.time_zone if place else DEFAULT_TIME_ZONE),
         "is_online": body.is_online,
         "currency": body.currency,
+        "hold_seconds": body.hold_seconds,
         "import_reference": body.import_reference,
     }
     return EventDraft(body.organisation_id, columns, place, tuple(body.artists), _ticket_types(body))
@@ -113,5 +115,6 @@ def _ticket_type(body: TicketTypeBody, currency: str, *, label_prefix: str) -> T
         capacity=body.capacity,
         sales_start_at=body.sales_start_at,
         sales_end_at=body.sales_end_at,
+        per_person_limit=body.per_person_limit,
         label_prefix=label_prefix,
     )

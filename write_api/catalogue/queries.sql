@@ -36,10 +36,11 @@ SELECT id, name FROM artists WHERE name = ANY(%(names)s)
 -- No row comes back where the organisation has an event with this import reference.
 INSERT INTO events (
     organisation_id, host_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online, currency, import_reference
+    starts_at, ends_at, time_zone, is_online, currency, hold_seconds, import_reference
 ) VALUES (
     %(organisation_id)s, %(host_id)s, %(venue_id)s, %(name)s, %(description)s, %(category)s, %(topics)s, %(languages)s,
-    %(website)s, %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(import_reference)s
+    %(website)s, %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(hold_seconds)s,
+    %(import_reference)s
 )
 ON CONFLICT (organisation_id, import_reference) DO NOTHING
 RETURNING id
@@ -51,9 +52,11 @@ WHERE organisation_id = %(organisation_id)s AND import_reference = ANY(%(referen
 
 -- insert_ticket_type --
 -- The stock and the seats of it are made by the bookings, in the same transaction.
-INSERT INTO ticket_types (event_id, position, name, price_minor, capacity, sales_start_at, sales_end_at)
-VALUES (
-    %(event_id)s, %(position)s, %(name)s, %(price_minor)s, %(capacity)s, %(sales_start_at)s, %(sales_end_at)s
+INSERT INTO ticket_types (
+    event_id, position, name, price_minor, capacity, sales_start_at, sales_end_at, per_person_limit
+) VALUES (
+    %(event_id)s, %(position)s, %(name)s, %(price_minor)s, %(capacity)s, %(sales_start_at)s, %(sales_end_at)s,
+    %(per_person_limit)s
 )
 RETURNING id
 
@@ -74,7 +77,7 @@ SELECT pg_advisory_xact_lock(%(event_id)s)
 -- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
 SELECT
     id, organisation_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online, deactivated_at
+    starts_at, ends_at, time_zone, is_online, hold_seconds, deactivated_at
 FROM events WHERE id = %(event_id)s FOR UPDATE
 
 -- update_event --
@@ -83,7 +86,7 @@ UPDATE events SET
     venue_id = %(venue_id)s, name = %(name)s, description = %(description)s, category = %(category)s,
     topics = %(topics)s, languages = %(languages)s, website = %(website)s, status = %(status)s,
     starts_at = %(starts_at)s, ends_at = %(ends_at)s, time_zone = %(time_zone)s, is_online = %(is_online)s,
-    updated_at = clock_timestamp()
+    hold_seconds = %(hold_seconds)s, updated_at = clock_timestamp()
 WHERE id = %(event_id)s
 
 -- select_document --

@@ -26,6 +26,8 @@ from write_api.seat_blocks import MAX_SEATS_PER_EVENT
 MAX_BULK_EVENTS = 200
 MAX_TICKET_TYPES = 50
 MAX_NAMES = 50
+MIN_HOLD_SECONDS = 10  # less is no time to confirm in
+MAX_HOLD_SECONDS = 86_400
 DEFAULT_CURRENCY = "USD"
 DEFAULT_TIME_ZONE = "UTC"
 MAX_PRICE_DECIMALS = 4  # more than any currency has; the currency's own number is checked with it
@@ -100,6 +102,14 @@ Website = Annotated[
 ]
 Category = Annotated[Line, StringConstraints(max_length=64)]
 SeatCount = Annotated[StrictInt, Field(ge=1, le=MAX_SEATS_PER_EVENT)]
+HoldSeconds = Annotated[
+    StrictInt,
+    Field(
+        ge=MIN_HOLD_SECONDS,
+        le=MAX_HOLD_SECONDS,
+        description="How long a booking holds its seats until it is confirmed. Default: the platform's.",
+    ),
+]
 Location = Annotated[Line, Field(description="A place by name: becomes the venue's name and city.")]
 
 
@@ -128,6 +138,9 @@ class TicketTypeBody(RequestBody):
     capacity: SeatCount
     sales_start_at: Instant | None = None
     sales_end_at: Instant | None = None
+    per_person_limit: SeatCount | None = Field(
+        default=None, description="How many seats of it one person may have at a time. Default: any number."
+    )
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
@@ -157,6 +170,7 @@ class EventCreate(RequestBody):
     time_zone: TimeZone | None = Field(default=None, description="Default: the venue's, else UTC.")
     is_online: StrictBool = False
     status: EventStatus = "inactive"
+    hold_seconds: HoldSeconds | None = None
     import_reference: Line | None = Field(
         default=None,
         description="The organisation's own name for the event: creating it again gives the same event.",
@@ -213,6 +227,9 @@ class EventUpdate(RequestBody):
     time_zone: TimeZone | None = None
     is_online: StrictBool | None = None
     status: EventStatus | None = None
+    hold_seconds: HoldSeconds | None = Field(
+        default=None, description="Counts for new bookings; null: the platform's."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -224,7 +241,7 @@ class EventUpdate(RequestBody):
 
     @model_validator(mode="after")
     def _removes_only_what_may_be_absent(self) -> Self:
-        nullable = {"website", "end_at"}
+        nullable = {"website", "end_at", "hold_seconds"}
         for name in self.model_fields_set - nullable:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} can't be null; leave it out to keep it")

@@ -258,6 +258,7 @@ class CatalogueService:
                         "capacity": ticket_type.capacity,
                         "sales_start_at": ticket_type.sales_start_at,
                         "sales_end_at": ticket_type.sales_end_at,
+                        "per_person_limit": ticket_type.per_person_limit,
                     }
                 )
                 blocks.append((event_id, first_position, ticket_type.capacity, ticket_type.label_prefix))
