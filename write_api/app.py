@@ -43,6 +43,7 @@ from write_api.api_keys.store import ApiKeyStore
 from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings.expiry import HoldExpiry
+from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.idempotency import KeyExpiry
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
@@ -168,7 +169,8 @@ class _Parts:
         )
         self.signer = TokenSigner(key_bytes(settings.consistency_key))
         self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
-        self._expiry = HoldExpiry(self._control_pool, booking_store)
+        freed_seats = FreedSeats()
+        self._expiry = HoldExpiry(self._control_pool, booking_store, freed_seats=freed_seats)
         self._key_expiry = KeyExpiry(self._control_pool, booking_store)
         notifications = NotificationStore()
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
@@ -194,6 +196,7 @@ class _Parts:
             audit_log=audit_log,
             account_store=account_store,
             booking_store=booking_store,
+            freed_seats=freed_seats,
             account_links=account_links,
             guest_links=guest_links,
             notifications=notifications,

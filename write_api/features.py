@@ -28,6 +28,7 @@ from write_api.api_keys.store import ApiKeyStore
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
 from write_api.bookings.batches import BookingQueues
+from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.limits import BookingLimits
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
@@ -79,6 +80,7 @@ class Features:
     audit_log: AuditLog
     account_store: AccountStore
     booking_store: BookingStore
+    freed_seats: FreedSeats
     account_links: AccountLinks
     guest_links: GuestLinkDesk
     notifications: NotificationStore
@@ -90,7 +92,10 @@ class Features:
         passwords = PasswordHashing(self.hasher)
         stack.callback(passwords.close)
         app.state.bookings = BookingService(
-            self.pool, self.booking_store, hold_seconds=self.settings.hold_seconds
+            self.pool,
+            self.booking_store,
+            hold_seconds=self.settings.hold_seconds,
+            freed_seats=self.freed_seats,
         )
         api_keys = app.state.api_keys = ApiKeyService(self.pool, ApiKeyStore(), self.audit_log)
         queues = BookingQueues(self.pool, self.booking_store, hold_seconds=self.settings.hold_seconds)

@@ -171,11 +171,18 @@ FROM (SELECT event_id, ticket_type_id, count(*)::integer AS seats FROM freed GRO
 WHERE t.event_id = f.event_id AND t.ticket_type_id = f.ticket_type_id
 RETURNING f.seats
 
--- lock_expired_holds --
--- A batch of holds past their deadline that nobody else works on: another sweep, a confirm or a cancel.
+-- select_due_holds --
+-- Holds past their deadline, the oldest first. The time is the statement's, so that the index is asked for it.
+SELECT event_id, id FROM bookings
+WHERE status = 'held' AND hold_expires_at <= statement_timestamp() AND id <> ALL (%(left_out)s::bigint[])
+ORDER BY hold_expires_at LIMIT %(limit)s
+
+-- lock_due_holds --
+-- Those that are still due and that nobody else works on: another sweep, a confirm or a cancel.
 SELECT event_id, id, ticket_type_id, quantity FROM bookings
-WHERE status = 'held' AND hold_expires_at <= clock_timestamp() AND id <> ALL (%(left_out)s::bigint[])
-ORDER BY hold_expires_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
+    AND status = 'held' AND hold_expires_at <= clock_timestamp()
+FOR UPDATE SKIP LOCKED
 
 -- make_seats --
 -- All seats of new ticket types in one statement.

@@ -10,6 +10,7 @@ from contracts.booking import Booking, BookingPage, booking_from_row, booking_pa
 from service_kit.database import Connection, Pool
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
+from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
@@ -26,10 +27,13 @@ from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
 class BookingService:
     """Creates, confirms, cancels and shows bookings; a person only ever meets their own."""
 
-    def __init__(self, pool: Pool, store: BookingStore, *, hold_seconds: int) -> None:
+    def __init__(
+        self, pool: Pool, store: BookingStore, *, hold_seconds: int, freed_seats: FreedSeats | None = None
+    ) -> None:
         self._pool = pool
         self._store = store
         self._hold_seconds = hold_seconds
+        self._freed_seats = freed_seats or FreedSeats()
 
     async def create(self, person_id: int, body: BookingCreate) -> Booking:
         """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS."""
@@ -80,7 +84,10 @@ class BookingService:
             if refusal != ALREADY:
                 ended = EndedBooking(booking.event_id, booking.id, booking.ticket_type_id, booking.quantity)
                 await self._store.end_bookings(connection, [ended], status="cancelled")
-            return await self._booking(connection, booking_id, person_id)
+            answer = await self._booking(connection, booking_id, person_id)
+        if refusal != ALREADY:
+            self._freed_seats.tell([answer.event_id])
+        return answer
 
     async def get(self, person_id: int, booking_id: int) -> Booking:
         """One booking. Raises Problem NOT_FOUND, also where it is another person's."""

@@ -236,13 +236,23 @@ class BookingStore:
             self._queries["confirm_booking"], {"event_id": booking.event_id, "booking_id": booking.id}
         )
 
-    async def lock_expired_holds(
+    async def due_holds(
         self, connection: Connection, *, limit: int, left_out: Sequence[int] = ()
+    ) -> dict[int, list[int]]:
+        """At most `limit` holds past their deadline, the oldest first, by event; not `left_out`; no lock."""
+        parameters = {"limit": limit, "left_out": list(left_out)}
+        cursor = await connection.execute(self._queries["select_due_holds"], parameters)
+        due: dict[int, list[int]] = {}
+        for row in await cursor.fetchall():
+            due.setdefault(row["event_id"], []).append(row["id"])
+        return due
+
+    async def lock_due_holds(
+        self, connection: Connection, event_id: int, booking_ids: Sequence[int]
     ) -> list[EndedBooking]:
-        """At most `limit` holds past their deadline, locked; not `left_out`, nor what others have locked."""
-        cursor = await connection.execute(
-            self._queries["lock_expired_holds"], {"limit": limit, "left_out": list(left_out)}
-        )
+        """Those of the bookings that are still due, but what others have locked; now locked."""
+        parameters = {"event_id": event_id, "booking_ids": list(booking_ids)}
+        cursor = await connection.execute(self._queries["lock_due_holds"], parameters)
         return [EndedBooking(**row) for row in await cursor.fetchall()]
 
     async def end_bookings(
