@@ -150,6 +150,8 @@ class AnswerGate:
         self._unconfirmed: deque[tuple[int, list[_Waiter]]] = deque()
         self._someone_waits = asyncio.Event()
         self._waiting = 0
+        self._asked = 0
+        self._is_asked = asyncio.Event()
         self._is_failing = False
 
     @property
@@ -162,6 +164,21 @@ class AnswerGate:
         """How many wait now."""
         return self._waiting
 
+    @property
+    def asked(self) -> int:
+        """How often somebody has asked."""
+        return self._asked
+
+    async def asked_more_than(self, times: int, *, wait_seconds: float) -> None:
+        """Returns once somebody has asked more often, and after `wait_seconds` in any case."""
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while self._asked <= times:
+                    self._is_asked.clear()
+                    await self._is_asked.wait()
+        except TimeoutError:
+            return
+
     async def confirmed(self, *, wait_seconds: float | None = None) -> Confirmation:
         """Returns once all that was committed before the call is confirmed.
 
@@ -171,6 +188,8 @@ class AnswerGate:
             raise NotConfirmedError(f"{self._waiting} answers wait already")
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         self._arrived.append(waiter)
+        self._asked += 1
+        self._is_asked.set()
         self._someone_waits.set()
         self._waiting += 1
         try:

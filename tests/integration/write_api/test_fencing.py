@@ -15,6 +15,7 @@ from tests.integration.write_api.test_answers import CommandedRule
 from tests.integration.write_api.test_heartbeat import heartbeat, ready, until_beats, until_ready
 from tests.integration.write_api.test_standing import open_generation
 from tests.scratch_postgresql import ScratchPostgresql, scratch_postgresql
+from write_api.heartbeat import IDLE_BEAT_SECONDS
 from write_api.writer_state import WriterState, writer_state
 
 NOWHERE = "postgresql://frontrow_read@127.0.0.1:1/frontrow"
@@ -78,7 +79,7 @@ async def test_a_running_writer_stops_when_another_main_knows_a_higher_generatio
         [detail] = await refused_details(application, database)
         assert "generation 2" in detail
         beat = heartbeat(database)["beat"]
-        database.rows("SELECT pg_sleep(2)")  # the hold's end, and four beats' time
+        await asyncio.sleep(2 * IDLE_BEAT_SECONDS)  # the hold's end comes within them
         assert heartbeat(database)["beat"] == beat
         assert database.has("SELECT FROM bookings WHERE id = %s AND status = 'held'", booking["id"])
         assert critical(caplog) == 1

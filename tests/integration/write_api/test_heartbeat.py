@@ -1,9 +1,12 @@
 """The heartbeat tells how fresh everything is, and who can write."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
 
+from service_kit.background import running
+from service_kit.database import create_pool
 from tests.integration.write_api.application import (
     Application,
     Database,
@@ -12,6 +15,8 @@ from tests.integration.write_api.application import (
 )
 from tests.integration.write_api.test_answers import CommandedRule
 from tests.scratch_postgresql import scratch_postgresql
+from write_api.answer_gate import AnswerGate, LocalFlush
+from write_api.heartbeat import BEAT_SECONDS, Heartbeat
 
 
 def heartbeat(database: Database) -> dict[str, Any]:
@@ -20,12 +25,14 @@ def heartbeat(database: Database) -> dict[str, Any]:
 
 
 async def until_beats(database: Database, more: int) -> None:
-    goal = heartbeat(database)["beat"] + more
+    await until_beat(database, heartbeat(database)["beat"] + more)
 
+
+async def until_beat(database: Database, number: int) -> None:
     async def has_beaten() -> bool:
-        return bool(heartbeat(database)["beat"] >= goal)
+        return bool(heartbeat(database)["beat"] >= number)
 
-    await eventually(f"{more} beats more", has_beaten)
+    await eventually(f"beat {number}", has_beaten)
 
 
 async def ready(application: Application) -> tuple[int, dict[str, Any]]:
@@ -74,6 +81,25 @@ async def test_each_beat_carries_when_the_one_before_was_confirmed(database: Dat
         after = heartbeat(database)
     assert before["confirmed_at"] < before["written_at"]
     assert before["confirmed_at"] < after["confirmed_at"] < after["written_at"]
+
+
+async def test_quiet_is_told_of_seldom_and_the_first_answer_after_it_at_once(
+    database: Database, state: Path
+) -> None:
+    async with running_application(database, state) as application:
+        await until_ready(application)  # which opened a generation to beat under
+    async with create_pool(
+        database.url("frontrow_write"), application_name="test", max_size=2, max_waiting=8
+    ) as pool:
+        gate = AnswerGate(LocalFlush(pool), wait_seconds=5)
+        quiet = Heartbeat(pool, gate, own_generation=lambda: 1, idle_seconds=3600)
+        beat = heartbeat(database)["beat"]
+        async with running("gate", gate.run), running("heartbeat", quiet.run):
+            await until_beat(database, beat + 1)
+            await asyncio.sleep(3 * BEAT_SECONDS)
+            assert heartbeat(database)["beat"] == beat + 1
+            await gate.confirmed()
+            await until_beat(database, beat + 2)
 
 
 async def test_a_primary_that_can_confirm_nothing_beats_on_but_its_age_grows_and_it_is_no_writer(
