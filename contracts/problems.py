@@ -38,6 +38,7 @@ REQUEST_TOO_SLOW = ProblemType("request-too-slow", 408, "The request did not arr
 CONFLICT = ProblemType("conflict", 409, "The request conflicts with the present state")
 ACCOUNT_NEEDED = ProblemType("account-needed", 409, "Others still count on this account")
 NOT_ENOUGH_SEATS = ProblemType("not-enough-seats", 409, "Fewer seats are left than were asked for")
+PER_PERSON_LIMIT = ProblemType("per-person-limit", 409, "One person may not have so many of these seats")
 EVENT_NOT_BOOKABLE = ProblemType("event-not-bookable", 409, "This event can't be booked now")
 BOOKING_STATE = ProblemType("booking-state", 409, "The booking's state does not allow this")
 IDEMPOTENCY_KEY_REUSED = ProblemType(

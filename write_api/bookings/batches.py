@@ -64,7 +64,7 @@ class BookingQueues:
         """Holds seats; with a key that was used for the same before, it answers what it answered then.
 
         Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS,
-        IDEMPOTENCY_KEY_REUSED.
+        PER_PERSON_LIMIT, IDEMPOTENCY_KEY_REUSED.
 
         Raises TEMPORARILY_UNAVAILABLE at once, with nothing done, where too many wait already.
         """
@@ -128,8 +128,7 @@ class BookingQueues:
     async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[Booking | Exception]:
         """One transaction; what became of each wish. Raises psycopg.Error, SeatAccountingError."""
         async with self._pool.connection() as connection, connection.transaction():
-            names = [wish.name for wish in wishes if wish.name is not None]
-            sale = await self._store.lock_sale(connection, event_id, names)
+            sale = await self._store.lock_sale(connection, event_id, wishes)
             if sale is None:
                 return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
             outcomes = grant_in_order(sale, wishes)

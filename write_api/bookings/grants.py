@@ -51,7 +51,8 @@ class MadeBefore:
 class Sale:
     """An event whose sale nobody else can change now: `remaining` seats by ticket type, at `now`.
 
-    `made_before` are bookings of those who ask, by the names of their wishes.
+    `made_before` are bookings of those who ask, by the names of their wishes; `seats_before` how many seats
+    they have already, by ticket type and person, of ticket types with a limit.
     """
 
     event: BookableEvent
@@ -59,6 +60,7 @@ class Sale:
     remaining: Mapping[int, int]
     now: datetime
     made_before: Mapping[tuple[int, str], MadeBefore] = field(default_factory=dict)
+    seats_before: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
     Whoever wants more than is left is refused, and whoever comes later and fits is served.
     """
     remaining = dict(sale.remaining)
+    seats = dict(sale.seats_before)
     made: dict[tuple[int, str], Grant | MadeBefore] = dict(sale.made_before)
     outcomes: list[Outcome] = []
     for wish in wishes:
@@ -96,21 +99,30 @@ def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
         if before is not None:
             outcomes.append(before if _is_the_same(wish, before) else _key_reused())
             continue
-        outcome = _outcome(sale, remaining, wish)
+        outcome = _outcome(sale, remaining, seats, wish)
         if isinstance(outcome, Grant):
             remaining[outcome.ticket_type.id] -= wish.quantity
+            whose = (outcome.ticket_type.id, wish.person_id)
+            seats[whose] = seats.get(whose, 0) + wish.quantity
             if wish.name is not None:
                 made[wish.name] = outcome
         outcomes.append(outcome)
     return outcomes
 
 
-def _outcome(sale: Sale, remaining: Mapping[int, int], wish: Wish) -> Grant | Refusal:
+def _outcome(
+    sale: Sale, remaining: Mapping[int, int], seats: Mapping[tuple[int, int], int], wish: Wish
+) -> Grant | Refusal:
     ticket_type = chosen_ticket_type(sale.ticket_types, wish.ticket_type_id)
     if isinstance(ticket_type, Refusal):
         return ticket_type
     refusal = refusal_to_book(
-        sale.event, ticket_type, remaining=remaining[ticket_type.id], quantity=wish.quantity, now=sale.now
+        sale.event,
+        ticket_type,
+        remaining=remaining[ticket_type.id],
+        quantity=wish.quantity,
+        now=sale.now,
+        seats_before=seats.get((ticket_type.id, wish.person_id), 0),
     )
     return refusal or Grant(wish, ticket_type)
 

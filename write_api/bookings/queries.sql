@@ -13,7 +13,7 @@ SELECT status, starts_at, currency, hold_seconds, policy_version FROM events WHE
 
 -- select_ticket_types --
 -- Needs no lock: what is read of a ticket type never changes.
-SELECT id, name, price_minor, sales_start_at, sales_end_at
+SELECT id, name, price_minor, sales_start_at, sales_end_at, per_person_limit
 FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
 
 -- lock_stock --
@@ -83,6 +83,17 @@ SELECT i.person_id, i.key, b.id AS booking_id, b.ticket_type_id, b.quantity
 FROM idempotent_bookings i JOIN bookings b ON b.event_id = i.event_id AND b.id = i.booking_id
 WHERE i.event_id = %(event_id)s
     AND (i.person_id, i.key) IN (SELECT * FROM unnest(%(person_ids)s::bigint[], %(keys)s::text[]))
+
+-- count_seats_of_people --
+-- Person by person: those who ask are few beside all who have booked. A hold counts until its seats are free.
+SELECT counted.ticket_type_id, wanted.person_id, counted.seats
+FROM unnest(%(person_ids)s::bigint[]) AS wanted (person_id)
+CROSS JOIN LATERAL (
+    SELECT ticket_type_id, sum(quantity)::integer AS seats FROM bookings b
+    WHERE b.event_id = %(event_id)s AND b.person_id = wanted.person_id
+        AND b.ticket_type_id = ANY(%(ticket_type_ids)s::bigint[]) AND b.status IN ('held', 'confirmed')
+    GROUP BY ticket_type_id
+) counted
 
 -- forget_idempotency_keys --
 -- The oldest first, some at a time.

@@ -59,6 +59,7 @@ _CREATE = (
     problems.NOT_FOUND,
     problems.EVENT_NOT_BOOKABLE,
     problems.NOT_ENOUGH_SEATS,
+    problems.PER_PERSON_LIMIT,
     problems.IDEMPOTENCY_KEY_REUSED,
     problems.TOO_MANY_REQUESTS,
     *WITH_TOKEN_OR_KEY,

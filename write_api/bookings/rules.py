@@ -49,6 +49,8 @@ class BookableTicketType:
     price_minor: int
     sales_start_at: datetime | None
     sales_end_at: datetime | None
+    per_person_limit: int | None = None
+    """How many seats of it one person may have at a time; None: any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,36 @@ def chosen_ticket_type(
 
 
 def refusal_to_book(
-    event: BookableEvent, ticket_type: BookableTicketType, *, remaining: int, quantity: int, now: datetime
+    event: BookableEvent,
+    ticket_type: BookableTicketType,
+    *,
+    remaining: int,
+    quantity: int,
+    now: datetime,
+    seats_before: int = 0,
 ) -> Refusal | None:
-    """Why `quantity` seats of the ticket type can't be booked at `now`, if they can't."""
+    """Why `quantity` seats of the ticket type can't be booked at `now`, if they can't.
+
+    `seats_before` are the seats of it, held or confirmed, that whoever asks has already.
+    """
+    not_on_sale = refusal_to_sell(event, ticket_type, now=now)
+    if not_on_sale is not None:
+        return not_on_sale
+    limit = ticket_type.per_person_limit
+    if limit is not None and seats_before + quantity > limit:
+        detail = f"One person may have {limit} of these seats at a time; you have {seats_before}."
+        members = {"per_person_limit": limit, "seats_you_have": seats_before}
+        return Refusal(problems.PER_PERSON_LIMIT, detail, members)
+    if quantity > remaining:
+        detail = f"{remaining} seats are left, {quantity} were asked for."
+        return Refusal(problems.NOT_ENOUGH_SEATS, detail, {"seats_remaining": remaining})
+    return None
+
+
+def refusal_to_sell(
+    event: BookableEvent, ticket_type: BookableTicketType, *, now: datetime
+) -> Refusal | None:
+    """Why nobody can book seats of the ticket type at `now`, however many are left."""
     if event.status != "active":
         return _not_bookable(f"event-{event.status}", f"The event is {event.status}.")
     if now >= event.starts_at:
@@ -86,9 +115,6 @@ def refusal_to_book(
         return _not_bookable("sales-not-started", f"Sales start at {ticket_type.sales_start_at.isoformat()}.")
     if ticket_type.sales_end_at is not None and now >= ticket_type.sales_end_at:
         return _not_bookable("sales-ended", f"Sales ended at {ticket_type.sales_end_at.isoformat()}.")
-    if quantity > remaining:
-        detail = f"{remaining} seats are left, {quantity} were asked for."
-        return Refusal(problems.NOT_ENOUGH_SEATS, detail, {"seats_remaining": remaining})
     return None
 
 

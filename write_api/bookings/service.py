@@ -36,7 +36,9 @@ class BookingService:
         self._freed_seats = freed_seats or FreedSeats()
 
     async def create(self, person_id: int, body: BookingCreate) -> Booking:
-        """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS."""
+        """Holds seats. Raises Problem NOT_FOUND, INVALID_REQUEST, EVENT_NOT_BOOKABLE, NOT_ENOUGH_SEATS,
+        PER_PERSON_LIMIT.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             event = await self._store.lock_event(connection, body.event_id)
             if event is None:
@@ -46,8 +48,14 @@ class BookingService:
             if isinstance(ticket_type, Refusal):
                 _refuse(ticket_type)
             remaining, now = await self._store.lock_stock(connection, body.event_id, ticket_type.id)
+            seats = await self._store.seats_before(connection, body.event_id, [ticket_type], [person_id])
             refusal = refusal_to_book(
-                event, ticket_type, remaining=remaining, quantity=body.quantity, now=now
+                event,
+                ticket_type,
+                remaining=remaining,
+                quantity=body.quantity,
+                now=now,
+                seats_before=seats.get((ticket_type.id, person_id), 0),
             )
             if refusal is not None:
                 _refuse(refusal)

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
-from write_api.bookings.grants import Grant, MadeBefore, Sale
+from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.seat_blocks import SeatBlock
 
@@ -59,11 +59,11 @@ class BookingStore:
         return [BookableTicketType(**row) for row in await cursor.fetchall()]
 
     async def lock_sale(
-        self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]] = ()
+        self, connection: Connection, event_id: int, wishes: Sequence[Wish] = ()
     ) -> Sale | None:
         """The event with the stock of all its ticket types, locked; None where there is no event.
 
-        `names` are those of wishes (person and idempotency key) that may have been granted before.
+        With what is known of those who have these `wishes`: what they have been granted before.
         """
         event = await self.lock_event(connection, event_id)
         if event is None:
@@ -74,8 +74,35 @@ class BookingStore:
         time = await self._row(connection, "select_time", {})
         assert time is not None  # noqa: S101 - a SELECT without FROM has a row
         remaining = {row["ticket_type_id"]: row["remaining"] for row in stocks}
-        made_before = await self._made_before(connection, event_id, names)
-        return Sale(event, ticket_types, remaining, time["now"], made_before)
+        made_before = await self._made_before(
+            connection, event_id, [wish.name for wish in wishes if wish.name is not None]
+        )
+        seats_before = await self.seats_before(
+            connection, event_id, ticket_types, {wish.person_id for wish in wishes}
+        )
+        return Sale(event, ticket_types, remaining, time["now"], made_before, seats_before)
+
+    async def seats_before(
+        self,
+        connection: Connection,
+        event_id: int,
+        ticket_types: Sequence[BookableTicketType],
+        person_ids: Collection[int],
+    ) -> dict[tuple[int, int], int]:
+        """How many seats people have, held or confirmed, by ticket type and person, where there is a limit.
+
+        Asks nothing where there is none. Nobody gets more of a ticket type whose stock the caller has locked.
+        """
+        limited = [one.id for one in ticket_types if one.per_person_limit is not None]
+        if not limited or not person_ids:
+            return {}
+        parameters = {
+            "event_id": event_id,
+            "ticket_type_ids": limited,
+            "person_ids": sorted(person_ids),
+        }
+        cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
+        return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in await cursor.fetchall()}
 
     async def _made_before(
         self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]]
