@@ -10,6 +10,8 @@ from contracts.money import minor_units
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 20
+MAX_SEATS_PER_BOOKING = 100
+"""A coach's load and more; whoever needs more makes two bookings."""
 
 BookingStatus = Literal["held", "confirmed", "cancelled", "expired"]
 
@@ -19,6 +21,13 @@ class Seat(BaseModel):
 
     position: int
     label: str
+
+
+class Attendee(BaseModel):
+    """Somebody who comes."""
+
+    name: str
+    email: str | None
 
 
 class Booking(BaseModel):
@@ -36,6 +45,10 @@ class Booking(BaseModel):
     hold_expires_at: datetime = Field(description="Confirm before this, UTC.")
     created_at: datetime
     confirmed_at: datetime | None
+    order_id: int | None = Field(description="The order that it is part of; null where it was made alone.")
+    attendees: list[Attendee] = Field(
+        description="Who comes, the first on the first seat; as many as were named."
+    )
 
 
 class BookingPage(BaseModel):
@@ -47,14 +60,15 @@ class BookingPage(BaseModel):
 
 _SAME_NAME = (
     "id", "event_id", "ticket_type_id", "quantity", "status", "price_minor", "currency", "seats",
-    "hold_expires_at", "created_at", "confirmed_at",
+    "hold_expires_at", "created_at", "confirmed_at", "order_id",
 )  # fmt: skip
 
 
 def booking_from_row(row: Mapping[str, Any]) -> Booking:
-    """The booking of a row of `read_side.bookings`."""
+    """The booking of a row of `read_side.bookings`; nobody is named where `attendees` were not asked for."""
     return Booking(
         **{name: row[name] for name in _SAME_NAME},
+        attendees=row.get("attendees", []),
         price=row["price_minor"] / 10 ** minor_units(row["currency"]),
     )
 

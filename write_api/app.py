@@ -44,13 +44,13 @@ from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
-from write_api.bookings.idempotency import KeyExpiry
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.consistency import AnswerConsistency
 from write_api.features import ROUTERS, Features
 from write_api.generations import Generations, QuorumMembers
 from write_api.heartbeat import Heartbeat
+from write_api.idempotency import IdempotentRequests, KeyExpiry
 from write_api.notifications.delivery import NotificationDelivery
 from write_api.notifications.letters import LetterWriter
 from write_api.notifications.store import NotificationStore
@@ -171,7 +171,10 @@ class _Parts:
         self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
         freed_seats = FreedSeats()
         self._expiry = HoldExpiry(self._control_pool, booking_store, freed_seats=freed_seats)
-        self._key_expiry = KeyExpiry(self._control_pool, booking_store)
+        idempotent_requests = IdempotentRequests()
+        self._key_expiry = KeyExpiry(
+            self._control_pool, [booking_store.forget_keys, idempotent_requests.forget_keys]
+        )
         notifications = NotificationStore()
         self._delivery_pool = _primary_pool(settings, "notifications", max_size=2, max_waiting=32)
         account_store = AccountStore()
@@ -197,6 +200,7 @@ class _Parts:
             account_store=account_store,
             booking_store=booking_store,
             freed_seats=freed_seats,
+            idempotent_requests=idempotent_requests,
             account_links=account_links,
             guest_links=guest_links,
             notifications=notifications,
@@ -313,6 +317,8 @@ async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
         "events_host_id_fkey",
         "venues_host_id_fkey",
         "organisations_created_by_fkey",
+        "orders_person_id_fkey",
+        "idempotent_requests_person_id_fkey",
     }:
         raise error
     return problem_response(Problem(problems.TOKEN_INVALID, "The token's account does not exist."))

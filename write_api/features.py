@@ -39,6 +39,7 @@ from write_api.catalogue.store import CatalogueStore
 from write_api.guests import routes as guests_routes
 from write_api.guests.service import GuestService
 from write_api.guests.store import GuestStore
+from write_api.idempotency import IdempotentRequests
 from write_api.notifications.store import NotificationStore
 from write_api.organisation_access import OrganisationAccess
 from write_api.organisations import routes as organisations_routes
@@ -81,6 +82,7 @@ class Features:
     account_store: AccountStore
     booking_store: BookingStore
     freed_seats: FreedSeats
+    idempotent_requests: IdempotentRequests
     account_links: AccountLinks
     guest_links: GuestLinkDesk
     notifications: NotificationStore
@@ -181,6 +183,7 @@ class Features:
                 organisations.erase,
                 accounts.erase,
                 guests.erase,
+                self.idempotent_requests.erase,
             ),
             limiter=rate_limiter,
         )

@@ -1,5 +1,5 @@
 -- Statements of the platform's own rows and of the write-ahead log; see write_api/answer_gate.py, heartbeat.py,
--- generations.py, other_mains.py, audit_log.py.
+-- generations.py, other_mains.py, audit_log.py, idempotency.py.
 
 -- is_in_recovery --
 -- Tells a standby from the primary.
@@ -100,3 +100,30 @@ WHERE (%(before_id)s::bigint IS NULL OR id < %(before_id)s::bigint)
     AND (%(since)s::timestamptz IS NULL OR at >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR at < %(until)s::timestamptz)
 ORDER BY id DESC LIMIT %(limit)s
+
+-- claim_idempotency_key --
+-- Whoever claims the same at the same time waits here for the end of the first transaction, and finds its answer.
+INSERT INTO idempotent_requests (person_id, operation, key, body_sha256)
+VALUES (%(person_id)s, %(operation)s, %(key)s, %(body_sha256)s) ON CONFLICT DO NOTHING
+
+-- select_first_answer --
+-- What was answered to whoever claimed the key.
+SELECT body_sha256, answer FROM idempotent_requests
+WHERE person_id = %(person_id)s AND operation = %(operation)s AND key = %(key)s
+
+-- keep_first_answer --
+-- In the transaction of what it tells, so neither is there without the other.
+UPDATE idempotent_requests SET answer = %(answer)s
+WHERE person_id = %(person_id)s AND operation = %(operation)s AND key = %(key)s
+
+-- forget_answers --
+-- The oldest first, some at a time.
+DELETE FROM idempotent_requests WHERE (person_id, operation, key) IN (
+    SELECT person_id, operation, key FROM idempotent_requests
+    WHERE created_at < clock_timestamp() - make_interval(secs => %(kept_seconds)s)
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+
+-- erase_idempotency_keys --
+-- All of a person's, with the answers.
+DELETE FROM idempotent_requests WHERE person_id = %(person_id)s

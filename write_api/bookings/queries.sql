@@ -104,8 +104,11 @@ DELETE FROM idempotent_bookings WHERE (event_id, person_id, key) IN (
 )
 
 -- select_bookings_of_event --
--- Bookings by their ids.
-SELECT * FROM read_side.bookings WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
+-- Bookings by their ids, as they were just made: nobody has named who comes.
+SELECT
+    id, event_id, ticket_type_id, quantity, status, price_minor, currency, hold_expires_at, created_at, confirmed_at,
+    seats, order_id
+FROM read_side.bookings WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
 
 -- free_seats --
 -- The first free seats of the ticket type, by position.

@@ -5,7 +5,7 @@ Each region answers reads by itself (read_api); those here are for what its read
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
@@ -18,8 +18,9 @@ from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.limits import BookingLimits
-from write_api.bookings.schemas import MAX_IDEMPOTENCY_KEY_LENGTH, BookingCreate
+from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
+from write_api.idempotency import IdempotencyKey
 
 router = APIRouter(prefix="/api/v1/bookings", tags=["bookings"], route_class=JsonRoute)
 
@@ -43,15 +44,6 @@ Service = Annotated[BookingService, Depends(_service)]
 Queues = Annotated[BookingQueues, Depends(_queues)]
 Limits = Annotated[BookingLimits, Depends(_limits)]
 Person = Annotated[Identity, Depends(BOOK)]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=MAX_IDEMPOTENCY_KEY_LENGTH,
-        pattern="^[!-~]+$",
-        description="Of your choice, such as a UUID: a new one for each booking that you want.",
-    ),
-]
 Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
 _FORWARDED = [Depends(brought_position)]  # so that it is checked against what the answer knows
 _ONE_BOOKING = (*WITH_TOKEN_OR_KEY, problems.NOT_FOUND, *ANY_REQUEST)

@@ -13,8 +13,6 @@ from contracts.booking import BookingStatus
 from contracts.event import EventStatus
 from contracts.problems import ProblemType
 
-MAX_SEATS_PER_BOOKING = 100  # a coach's load and more; whoever needs more makes two bookings
-
 ALREADY: Final = "already"
 
 

@@ -4,10 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from contracts.booking import MAX_SEATS_PER_BOOKING
 from service_kit.fields import Id, RequestBody
-from write_api.bookings.rules import MAX_SEATS_PER_BOOKING
-
-MAX_IDEMPOTENCY_KEY_LENGTH = 255
 
 
 class BookingCreate(RequestBody):

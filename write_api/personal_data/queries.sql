@@ -19,6 +19,17 @@ SELECT
     ) AS bookings,
     (
         SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
+            SELECT * FROM own_data.orders WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
+        ) r
+    ) AS orders,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.created_at DESC), '[]') FROM (
+            SELECT * FROM own_data.idempotent_requests
+            WHERE person_id = %(person_id)s ORDER BY created_at DESC LIMIT %(max_rows)s
+        ) r
+    ) AS idempotent_requests,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT * FROM own_data.events WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
         ) r
     ) AS events,

@@ -24,6 +24,10 @@ class Export(BaseModel):
     sessions: Rows
     api_keys: Rows
     bookings: Rows
+    orders: Rows
+    idempotent_requests: Rows = Field(
+        description="What you sent with a key on the last day, and the answers."
+    )
     events: Rows = Field(description="Those that you host.")
     venues: Rows = Field(description="Those of your events.")
     notifications: Rows = Field(description="What you were told by mail in the last month.")

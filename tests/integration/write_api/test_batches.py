@@ -18,10 +18,10 @@ from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Application, Database, running_application
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
-from write_api.bookings.idempotency import KeyExpiry
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
+from write_api.idempotency import KeyExpiry
 
 QUERIES = load_queries("write_api.bookings")
 WITHOUT_LOCKS = {
@@ -194,7 +194,7 @@ async def test_a_key_is_forgotten_after_a_day(application: Application, pool: Po
         "WHERE event_id = %s AND key = 'old'",
         event["id"],
     )
-    await KeyExpiry(pool, BookingStore()).sweep()
+    await KeyExpiry(pool, [BookingStore().forget_keys]).sweep()
     kept = application.database.rows("SELECT key FROM idempotent_bookings WHERE event_id = %s", event["id"])
     assert kept == [{"key": "new"}]
 
