@@ -22,7 +22,7 @@ class Wish:
     """Somebody who wants seats of an event; of its only ticket type where none is named.
 
     `order_id` is that of the order that it is a part of; `hold_seconds` how long it is held where that is not
-    the event's matter.
+    the event's matter. Who `has_waited` comes from the waitlist, the others are new and pass nobody there.
     """
 
     person_id: int
@@ -31,6 +31,7 @@ class Wish:
     idempotency_key: str | None = None
     order_id: int | None = None
     hold_seconds: int | None = None
+    has_waited: bool = False
 
     @property
     def name(self) -> tuple[int, str] | None:
@@ -52,7 +53,8 @@ class Sale:
     """An event whose sale nobody else can change now: `remaining` seats by ticket type, at `now`.
 
     `made_before` are bookings of those who ask, by the names of their wishes; `seats_before` how many seats
-    they have already, by ticket type and person, of ticket types with a limit.
+    they have already, by ticket type and person, of ticket types with a limit; `awaited` by
+    ticket type the smallest number of seats that somebody on the waitlist wants.
     """
 
     event: BookableEvent
@@ -61,6 +63,7 @@ class Sale:
     now: datetime
     made_before: Mapping[tuple[int, str], MadeBefore] = field(default_factory=dict)
     seats_before: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    awaited: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,8 @@ Outcome = Grant | MadeBefore | Refusal
 def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
     """What becomes of each wish, as if they were served one after the other.
 
-    Whoever wants more than is left is refused, and whoever comes later and fits is served.
+    Whoever wants more than is left is refused, and whoever comes later and fits is served. Who is new gets
+    nothing while what is left would suffice for somebody on the waitlist.
     """
     remaining = dict(sale.remaining)
     seats = dict(sale.seats_before)
@@ -123,6 +127,7 @@ def _outcome(
         quantity=wish.quantity,
         now=sale.now,
         seats_before=seats.get((ticket_type.id, wish.person_id), 0),
+        awaited=None if wish.has_waited else sale.awaited.get(ticket_type.id),
     )
     return refusal or Grant(wish, ticket_type)
 

@@ -26,9 +26,17 @@ FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_ty
 SELECT ticket_type_id, remaining FROM ticket_stock
 WHERE event_id = %(event_id)s ORDER BY ticket_type_id FOR UPDATE
 
--- select_time --
--- A statement of its own, so that it is read after the locks were granted.
-SELECT clock_timestamp() AS now
+-- select_time_and_line --
+-- A statement of its own, so that time and waitlist are read after the locks were granted: with the locks, it
+-- would not see who joined the waitlist while they were waited for. One look at an index a ticket type.
+SELECT clock_timestamp() AS now, (
+    SELECT jsonb_object_agg(s.ticket_type_id, l.quantity) FROM ticket_stock s
+    CROSS JOIN LATERAL (
+        SELECT quantity FROM waitlist_line
+        WHERE event_id = s.event_id AND ticket_type_id = s.ticket_type_id ORDER BY quantity LIMIT 1
+    ) l
+    WHERE s.event_id = %(event_id)s
+) AS awaited
 
 -- insert_bookings --
 -- A batch of holds under the locks of the event's stock: each gets the next free seats of its ticket type.

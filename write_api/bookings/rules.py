@@ -82,10 +82,12 @@ def refusal_to_book(
     quantity: int,
     now: datetime,
     seats_before: int = 0,
+    awaited: int | None = None,
 ) -> Refusal | None:
     """Why `quantity` seats of the ticket type can't be booked at `now`, if they can't.
 
-    `seats_before` are the seats of it, held or confirmed, that whoever asks has already.
+    `seats_before` are the seats of it, held or confirmed, that whoever asks has already; `awaited` is the
+    smallest number of its seats that somebody waits for who comes first, None where nobody does.
     """
     not_on_sale = refusal_to_sell(event, ticket_type, now=now)
     if not_on_sale is not None:
@@ -98,6 +100,9 @@ def refusal_to_book(
     if quantity > remaining:
         detail = f"{remaining} seats are left, {quantity} were asked for."
         return Refusal(problems.NOT_ENOUGH_SEATS, detail, {"seats_remaining": remaining})
+    if awaited is not None and remaining >= awaited:
+        detail = f"{remaining} seats are left, and others wait for them: join the waitlist."
+        return Refusal(problems.NOT_ENOUGH_SEATS, detail, {"seats_remaining": remaining, "others_wait": True})
     return None
 
 

@@ -49,6 +49,7 @@ class BookingService:
                 _refuse(ticket_type)
             remaining, now = await self._store.lock_stock(connection, body.event_id, ticket_type.id)
             seats = await self._store.seats_before(connection, body.event_id, [ticket_type], [person_id])
+            _, awaited = await self._store.time_and_line(connection, body.event_id)
             refusal = refusal_to_book(
                 event,
                 ticket_type,
@@ -56,6 +57,7 @@ class BookingService:
                 quantity=body.quantity,
                 now=now,
                 seats_before=seats.get((ticket_type.id, person_id), 0),
+                awaited=awaited.get(ticket_type.id),
             )
             if refusal is not None:
                 _refuse(refusal)

@@ -71,8 +71,7 @@ class BookingStore:
         key = {"event_id": event_id}
         stocks = await (await connection.execute(self._queries["lock_stocks_of_event"], key)).fetchall()
         ticket_types = await self.ticket_types(connection, event_id)
-        time = await self._row(connection, "select_time", {})
-        assert time is not None  # noqa: S101 - a SELECT without FROM has a row
+        now, awaited = await self.time_and_line(connection, event_id)
         remaining = {row["ticket_type_id"]: row["remaining"] for row in stocks}
         made_before = await self._made_before(
             connection, event_id, [wish.name for wish in wishes if wish.name is not None]
@@ -80,7 +79,7 @@ class BookingStore:
         seats_before = await self.seats_before(
             connection, event_id, ticket_types, {wish.person_id for wish in wishes}
         )
-        return Sale(event, ticket_types, remaining, time["now"], made_before, seats_before)
+        return Sale(event, ticket_types, remaining, now, made_before, seats_before, awaited)
 
     async def seats_before(
         self,
@@ -103,6 +102,15 @@ class BookingStore:
         }
         cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
         return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in await cursor.fetchall()}
+
+    async def time_and_line(self, connection: Connection, event_id: int) -> tuple[datetime, dict[int, int]]:
+        """The server's time, and by ticket type the smallest number of seats that somebody waits for.
+
+        Asked under the locks of the stock: who has joined the waitlist by now is not passed.
+        """
+        row = await self._row(connection, "select_time_and_line", {"event_id": event_id})
+        assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+        return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}
 
     async def _made_before(
         self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]]

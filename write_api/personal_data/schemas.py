@@ -28,6 +28,7 @@ class Export(BaseModel):
     idempotent_requests: Rows = Field(
         description="What you sent with a key on the last day, and the answers."
     )
+    waitlist_entries: Rows = Field(description="The seats that you wait for, or waited for.")
     events: Rows = Field(description="Those that you host.")
     venues: Rows = Field(description="Those of your events.")
     notifications: Rows = Field(description="What you were told by mail in the last month.")
