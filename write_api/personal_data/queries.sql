@@ -28,6 +28,8 @@ SELECT
             WHERE person_id = %(person_id)s ORDER BY created_at DESC LIMIT %(max_rows)s
         ) r
     ) AS idempotent_requests,
+    (
+        SELECT coalesce(jsonb_agg(to_jsonb(r) - 'person_id' ORDER BY r.id DESC), '[]') FROM (
             SELECT * FROM own_data.waitlist_entries
             WHERE person_id = %(person_id)s ORDER BY id DESC LIMIT %(max_rows)s
         ) r
