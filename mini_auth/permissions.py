@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 
 from contracts import problems
@@ -77,8 +78,14 @@ class Permission:
 
     async def _allowed(self, request: Request) -> Identity | None:
         """Who asks, if they may; None where nobody says who they are. Raises Problem FORBIDDEN and more."""
-        callers: Callers = request.app.state.callers
-        identity = await callers.identity(request.headers)
+        return await self.judge(request.app.state.callers, request.headers)
+
+    async def judge(self, callers: Callers, headers: Headers) -> Identity | None:
+        """Who asks, by the headers, if they may; None where nobody says who they are.
+
+        Raises what the dependency raises. For those who answer in front of FastAPI (service_kit.hot_route).
+        """
+        identity = await callers.identity(headers)
         if identity is None:
             return None
         if identity.is_guest and not self.takes_guests:
@@ -183,6 +190,14 @@ def require_declared_permissions(app: FastAPI, *, public_pages: Collection[BaseR
     for context in iter_route_contexts(app.routes):
         if id(context.original_route) not in declared and context.path != app.openapi_url:
             raise UndeclaredRouteError(f"{context.path} is no API route, so it can't declare a permission")
+
+
+def permission_of(app: FastAPI, method: str, path: str) -> Permission:
+    """What the route of this method and path declares. Raises UndeclaredRouteError where there is none."""
+    for context, permission in declared_permissions(app):
+        if context.path == path and method in (context.methods or ()):
+            return permission
+    raise UndeclaredRouteError(f"{method} {path} is no route, so it declares no permission")
 
 
 def _permissions(dependant: Dependant) -> Iterator[Permission]:

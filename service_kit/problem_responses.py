@@ -6,10 +6,10 @@ refused: it could be a password.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -87,6 +87,16 @@ def _framework_problem(error: HTTPException) -> Problem:
     if kind is None:
         kind = problems.INTERNAL_ERROR if error.status_code >= 500 else problems.MALFORMED_REQUEST
     return Problem(kind, kind.title + ".", headers=error.headers)
+
+
+async def error_response(app: FastAPI, request: Request, error: Exception) -> Response:
+    """The application's answer to an error that was raised in front of it: that of the same handlers."""
+    handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = app.exception_handlers  # type: ignore[assignment]
+    handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
+    try:
+        return await handler(request, error)
+    except Exception as unexpected:  # noqa: BLE001 - of a handler that has no answer to this error
+        return await handlers[Exception](request, unexpected)
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -4,7 +4,9 @@ Whoever counts a request under a limit tells it here; the middleware then puts i
 is, so that a refusal and an answer say it alike.
 """
 
+from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import NamedTuple
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,17 +33,31 @@ async def count_or_refuse(limiter: RateLimiter, *asked: tuple[Limit, str], refus
 
     Raises Problem TOO_MANY_REQUESTS, which begins with the sentence `refusal`, where any of them refuses.
     """
-    taken = await limiter.take(*asked)
-    tell(taken[0])
-    refusing = [one for one in taken if one.retry_after_seconds]
-    if refusing:
-        worst = max(refusing, key=lambda one: one.retry_after_seconds)
-        tell(worst)
-        raise Problem(
-            problems.TOO_MANY_REQUESTS,
-            f"{refusal} Try again in {worst.retry_after_seconds} s.",
-            headers={"Retry-After": str(worst.retry_after_seconds)},
-        )
+    judged = judge(await limiter.take(*asked), refusal=refusal)
+    for one in judged.told:
+        tell(one)
+    if judged.problem is not None:
+        raise judged.problem
+
+
+class Judged(NamedTuple):
+    """What the answer to a request says of limits, and the refusal where it is beyond one."""
+
+    told: tuple[Taken, ...]
+    problem: Problem | None
+
+
+def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
+    """What is told of a request: of its first limit, and of the one that refuses for longest."""
+    worst = max(taken, key=lambda one: one.retry_after_seconds)
+    if not worst.retry_after_seconds:
+        return Judged((taken[0],), None)
+    problem = Problem(
+        problems.TOO_MANY_REQUESTS,
+        f"{refusal} Try again in {worst.retry_after_seconds} s.",
+        headers={"Retry-After": str(worst.retry_after_seconds)},
+    )
+    return Judged((taken[0],) if worst is taken[0] else (taken[0], worst), problem)
 
 
 def headers_of(*taken: Taken) -> dict[str, str]:

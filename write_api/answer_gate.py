@@ -14,7 +14,7 @@ round trip to the nearest of them. Waiting costs a future a request; no lock, no
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import problems
 from service_kit.database import DATABASE_ERRORS, Pool
+from service_kit.hot_route import RawHeaders, raw_headers
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem, problem_response
 from write_api.consistency import AnswerConsistency
@@ -246,21 +247,50 @@ class AnswerGate:
         self._is_failing = error is not None
 
 
+class ConfirmedAnswers:
+    """What answers say of themselves once the gate has let them go."""
+
+    def __init__(self, gate: AnswerGate, consistency: AnswerConsistency) -> None:
+        self._gate = gate
+        self._consistency = consistency
+
+    async def headers(self, scope: Scope) -> dict[str, str]:
+        """Waits until all that the answers to the request could tell is confirmed; what they say of that.
+
+        Raises Problem TEMPORARILY_UNAVAILABLE, which is then the answer.
+        """
+        try:
+            confirmation = await self._gate.confirmed()
+        except NotConfirmedError as error:
+            _LOG.warning("answer withheld", extra={"path": scope.get("path"), "reason": str(error)})
+            detail = "It is not confirmed yet that the answer will last. What was asked may have been done."
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail, headers=self.unconfirmed) from None
+        return self.unconfirmed | dict(self._consistency.headers(scope, confirmed_lsn=confirmation.lsn))
+
+    async def raw_headers(self) -> RawHeaders:
+        """As `headers`, for many answers at once, to requests that bring no consistency token."""
+        return raw_headers(await self.headers({}))
+
+    @property
+    def unconfirmed(self) -> dict[str, str]:
+        """What an answer says that told nothing of the database."""
+        return {DURABILITY_HEADER: self._gate.durability}
+
+
 class AnswerGateMiddleware:
     """Holds each answer at its first byte until `gate` confirms; otherwise the answer is a 503 instead.
 
     What leaves says by `consistency` up to where it knows.
 
-    It stands outside everything else of the application, so no answer passes beside it. It relies on our
-    routes doing all their statements before the answer starts: none streams, none works in the background.
-    An answer of 500 or more says nothing of what the database holds, so it does not wait: while the database
-    is away, people hear so at once.
+    It stands outside everything else of the application, so no answer passes beside it but those of hot
+    routes, which ask the same gate. It relies on our routes doing all their statements before the answer
+    starts: none streams, none works in the background. An answer of 500 or more says nothing of what the
+    database holds, so it does not wait: while the database is away, people hear so at once.
     """
 
-    def __init__(self, app: ASGIApp, *, gate: AnswerGate, consistency: AnswerConsistency) -> None:
+    def __init__(self, app: ASGIApp, *, confirmed: ConfirmedAnswers) -> None:
         self._app = app
-        self._gate = gate
-        self._consistency = consistency
+        self._confirmed = confirmed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on at once, and the answer when it is confirmed."""
@@ -276,23 +306,13 @@ class AnswerGateMiddleware:
                 return
             if message["type"] == "http.response.start":
                 try:
-                    headers = await self._confirmed_headers(scope) if message["status"] < 500 else {}
+                    is_told = message["status"] < 500
+                    headers = await self._confirmed.headers(scope) if is_told else self._confirmed.unconfirmed
                 except Problem as problem:
                     is_withheld = True
                     await problem_response(problem)(scope, receive, send)
                     return
-                MutableHeaders(scope=message).update({DURABILITY_HEADER: self._gate.durability, **headers})
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
         await self._app(scope, receive, gated_send)
-
-    async def _confirmed_headers(self, scope: Scope) -> Mapping[str, str]:
-        """Waits for the gate. Raises Problem TEMPORARILY_UNAVAILABLE, which is then the answer."""
-        try:
-            confirmation = await self._gate.confirmed()
-        except NotConfirmedError as error:
-            _LOG.warning("answer withheld", extra={"path": scope["path"], "reason": str(error)})
-            detail = "It is not confirmed yet that the answer will last. What was asked may have been done."
-            headers = {DURABILITY_HEADER: self._gate.durability}
-            raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail, headers=headers) from None
-        return self._consistency.headers(scope, confirmed_lsn=confirmation.lsn)

@@ -22,6 +22,7 @@ from service_kit.background import running
 from service_kit.database import Pool, create_pool
 from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
+from service_kit.hot_route import HotRoute, HotRoutes
 from service_kit.openapi import with_consistency_tokens, with_problems
 from service_kit.problem_responses import Problem, add_problem_handlers, problem_response
 from service_kit.rate_limit_headers import RateLimitHeaders
@@ -35,6 +36,7 @@ from write_api.answer_gate import (
     AnswerGate,
     AnswerGateMiddleware,
     ConfirmationRule,
+    ConfirmedAnswers,
     LocalFlush,
     OnlyWhile,
     QuorumFlush,
@@ -44,6 +46,7 @@ from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
+from write_api.bookings.hot import METHOD_AND_PATH, HotBooking
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.consistency import AnswerConsistency
@@ -71,18 +74,17 @@ CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behin
 
 
 class WriteApi(FastAPI):
-    """FastAPI with the answer gate outside of everything, and problems in its OpenAPI document."""
+    """FastAPI with hot routes and the answer gate outside of everything, and problems in its document."""
 
-    def __init__(self, gate: AnswerGate, consistency: AnswerConsistency, **options: Any) -> None:
+    def __init__(self, confirmed: ConfirmedAnswers, **options: Any) -> None:
         super().__init__(**options)
-        self._gate = gate
-        self._consistency = consistency
+        self._confirmed = confirmed
+        self.hot_routes: dict[tuple[str, str], HotRoute] = {}
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The gate encloses even the answer to an unexpected error."""
-        return AnswerGateMiddleware(
-            super().build_middleware_stack(), gate=self._gate, consistency=self._consistency
-        )
+        """The gate encloses even the answer to an unexpected error; hot routes ask it by themselves."""
+        gated = AnswerGateMiddleware(super().build_middleware_stack(), confirmed=self._confirmed)
+        return HotRoutes(gated, self.hot_routes)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
@@ -106,8 +108,7 @@ def create_app(
     booking_store = BookingStore(booking_queries)
     parts = _Parts(settings, confirmation_rule, writer_rule, booking_store, hasher or password_hasher())
     app = WriteApi(
-        parts.gate,
-        parts.consistency,
+        parts.confirmed,
         title="Frontrow: accounts, events, bookings",
         summary="What changes something. What only reads is another document.",
         lifespan=parts.lifespan,
@@ -129,6 +130,9 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router)
     require_declared_permissions(app)
+    app.hot_routes[METHOD_AND_PATH] = HotBooking(
+        app, may_write=lambda: parts.standing.may_write, confirmed=parts.confirmed
+    )
     return app
 
 
@@ -168,7 +172,8 @@ class _Parts:
             self._control_pool, self.gate, own_generation=lambda: self.standing.generation
         )
         self.signer = TokenSigner(key_bytes(settings.consistency_key))
-        self.consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
+        consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
+        self.confirmed = ConfirmedAnswers(self.gate, consistency)
         freed_seats = FreedSeats()
         self._expiry = HoldExpiry(self._control_pool, booking_store, freed_seats=freed_seats)
         idempotent_requests = IdempotentRequests()
@@ -206,6 +211,7 @@ class _Parts:
             notifications=notifications,
             sign=self._key_ring.sign,
             hasher=hasher,
+            confirm_bookings=self.confirmed.raw_headers,
         )
         self._api_key_uses = ApiKeyUses(self._control_pool, ApiKeyStore())
         self._knows_key: Callable[[str], bool] = lambda _: False

@@ -27,7 +27,7 @@ from write_api.api_keys.service import ApiKeyService
 from write_api.api_keys.store import ApiKeyStore
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
-from write_api.bookings.batches import BookingQueues
+from write_api.bookings.batches import BookingQueues, Confirm
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.limits import BookingLimits
 from write_api.bookings.service import BookingService
@@ -88,6 +88,7 @@ class Features:
     notifications: NotificationStore
     sign: Callable[[Mapping[str, Any]], str]
     hasher: PasswordHasher
+    confirm_bookings: Confirm
 
     def prepare(self, app: FastAPI, stack: AsyncExitStack) -> None:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""
@@ -100,7 +101,12 @@ class Features:
             freed_seats=self.freed_seats,
         )
         api_keys = app.state.api_keys = ApiKeyService(self.pool, ApiKeyStore(), self.audit_log)
-        queues = BookingQueues(self.pool, self.booking_store, hold_seconds=self.settings.hold_seconds)
+        queues = BookingQueues(
+            self.pool,
+            self.booking_store,
+            hold_seconds=self.settings.hold_seconds,
+            confirm=self.confirm_bookings,
+        )
         stack.push_async_callback(queues.close)
         app.state.booking_queues = queues
 

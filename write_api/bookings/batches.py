@@ -10,35 +10,57 @@ Several processes may do so at once: each batch holds the locks that the plain p
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import psycopg
 
 from contracts import problems
-from contracts.booking import Booking, booking_from_row
-from service_kit.database import Pool, Row
+from contracts.booking import Booking
+from service_kit.database import Pool
+from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from write_api.bookings.grants import Grant, MadeBefore, Wish, grant_in_order
+from write_api.bookings.made import MadeBooking, made_booking_from_row
 from write_api.bookings.rules import Refusal
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.store import BookingStore, SeatAccountingError
 
 MAX_BATCH = 2000
-MAX_WAITING = 4096
+MAX_WAITING = 16_384
 
 # What is wrong with one request, such as an account that was just removed, and not with the database.
 _ONE_IS_TO_BLAME = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class Served(NamedTuple):
+    """What became of a wish, and what the answer says of its confirmation: nothing without a gate."""
+
+    outcome: MadeBooking | Problem
+    confirmed: RawHeaders
+
+
+Confirm = Callable[[], Awaitable[RawHeaders]]
+"""Waits until all that was committed before is confirmed. Raises Problem where it is not in time."""
+
+_Outcome = MadeBooking | Exception
+
+
+class _Waiting(NamedTuple):
     wish: Wish
-    answer: "asyncio.Future[Booking]"
+    answer: "asyncio.Future[Served]"
+
+
+async def _no_gate() -> RawHeaders:
+    return ()
 
 
 class BookingQueues:
-    """A queue an event, worked off while somebody waits in it. At most `max_waiting` wait in all."""
+    """A queue an event, worked off while somebody waits in it. At most `max_waiting` wait in all.
+
+    A batch that has committed waits once for `confirm`, refusals too, while the next ones are served. Without
+    it, whoever answers has to wait at the gate.
+    """
 
     def __init__(
         self,
@@ -46,17 +68,20 @@ class BookingQueues:
         store: BookingStore,
         *,
         hold_seconds: int,
+        confirm: Confirm = _no_gate,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._pool = pool
         self._store = store
         self._hold_seconds = hold_seconds
+        self._confirm = confirm
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting = 0
         self._queues: dict[int, deque[_Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
+        self._confirming: set[asyncio.Task[None]] = set()
 
     async def create(
         self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
@@ -68,11 +93,21 @@ class BookingQueues:
 
         Raises TEMPORARILY_UNAVAILABLE at once, with nothing done, where too many wait already.
         """
+        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
+        served = await self.ask(body.event_id, wish)
+        if isinstance(served.outcome, Problem):
+            raise served.outcome
+        return served.outcome.as_booking()
+
+    async def ask(self, event_id: int, wish: Wish) -> Served:
+        """Serves a wish in its turn.
+
+        Raises Problem TEMPORARILY_UNAVAILABLE where too many wait or nobody confirms, and psycopg.Error.
+        """
         if self._waiting >= self._max_waiting:
             raise Problem(problems.TEMPORARILY_UNAVAILABLE, f"{self._waiting} others wait to be served.")
-        answer: asyncio.Future[Booking] = asyncio.get_running_loop().create_future()
-        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
-        self._join(body.event_id, _Waiting(wish, answer))
+        answer: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
+        self._join(event_id, _Waiting(wish, answer))
         self._waiting += 1
         try:
             return await answer
@@ -80,8 +115,9 @@ class BookingQueues:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """Waits until all queues are empty; nobody may join any more."""
+        """Waits until all queues are empty and all are answered; nobody may join any more."""
         await asyncio.gather(*self._workers)
+        await asyncio.gather(*self._confirming)
 
     def _join(self, event_id: int, waiting: _Waiting) -> None:
         queue = self._queues.get(event_id)
@@ -106,6 +142,7 @@ class BookingQueues:
         """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
         if not batch:
             return
+        outcomes: list[_Outcome]
         try:
             outcomes = await self._book(event_id, [one.wish for one in batch])
         except _ONE_IS_TO_BLAME as error:
@@ -117,15 +154,29 @@ class BookingQueues:
             outcomes = [error]
         except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
             outcomes = [error] * len(batch)
-        for one, outcome in zip(batch, outcomes, strict=True):
-            if one.answer.done():
-                continue
-            if isinstance(outcome, Exception):
-                one.answer.set_exception(outcome)
-            else:
-                one.answer.set_result(outcome)
+        confirming = asyncio.create_task(self._answer(batch, outcomes), name=f"answers-of-event-{event_id}")
+        self._confirming.add(confirming)
+        confirming.add_done_callback(self._confirming.discard)
 
-    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[Booking | Exception]:
+    async def _answer(self, batch: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+        """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
+        confirmed: RawHeaders | Exception = ()
+        if any(isinstance(outcome, MadeBooking | Problem) for outcome in outcomes):
+            try:
+                confirmed = await self._confirm()
+            except Exception as error:  # noqa: BLE001 - each of them is told
+                confirmed = error
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            if answer.done():
+                continue
+            if not isinstance(outcome, MadeBooking | Problem):
+                answer.set_exception(outcome)
+            elif isinstance(confirmed, Exception):
+                answer.set_exception(confirmed)
+            else:
+                answer.set_result(Served(outcome, confirmed))
+
+    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[_Outcome]:
         """One transaction; what became of each wish. Raises psycopg.Error, SeatAccountingError."""
         async with self._pool.connection() as connection, connection.transaction():
             sale = await self._store.lock_sale(connection, event_id, wishes)
@@ -142,11 +193,6 @@ class BookingQueues:
         return [
             Problem(one.kind, one.detail, **one.members)
             if isinstance(one, Refusal)
-            else _as_first_answered(rows[ids[id(one)]])
+            else made_booking_from_row(rows[ids[id(one)]])
             for one in outcomes
         ]
-
-
-def _as_first_answered(row: Row) -> Booking:
-    """A booking as it was made: who repeats a request hears the same again, whatever has become of it."""
-    return booking_from_row({**row, "status": "held", "confirmed_at": None})

@@ -5,8 +5,9 @@ A limit is of a person, who may be anywhere; the other is of an address, for tho
 """
 
 import ipaddress
+from functools import lru_cache
 
-from service_kit.rate_limit_headers import count_or_refuse
+from service_kit.rate_limit_headers import Judged, count_or_refuse, judge
 from service_kit.rate_limits import Limit, RateLimiter
 
 BY_PERSON = Limit("booking", 60, 60)
@@ -15,6 +16,7 @@ BY_ADDRESS = Limit("booking-address", 3000, 60)
 """A stadium's wireless network, a campus or a mobile network has one address: 3,000 people who try in the
 same minute, when the sale opens. Fifty a second from then on is what one machine alone could always do."""
 _HOUSEHOLD_BITS = 64
+_REFUSAL = "More bookings are tried than are taken."
 
 
 class BookingLimits:
@@ -27,14 +29,17 @@ class BookingLimits:
 
     async def count_try(self, *, person_id: int, address: str) -> None:
         """Counts one try before it is decided. Raises Problem TOO_MANY_REQUESTS."""
-        await count_or_refuse(
-            self._limiter,
-            (self._by_person, str(person_id)),
-            (self._by_address, _network(address)),
-            refusal="More bookings are tried than are taken.",
-        )
+        await count_or_refuse(self._limiter, *self._asked(person_id, address), refusal=_REFUSAL)
+
+    async def judge_try(self, *, person_id: int, address: str) -> Judged:
+        """As `count_try`, for who puts it on the answer by themselves."""
+        return judge(await self._limiter.take(*self._asked(person_id, address)), refusal=_REFUSAL)
+
+    def _asked(self, person_id: int, address: str) -> tuple[tuple[Limit, str], tuple[Limit, str]]:
+        return (self._by_person, str(person_id)), (self._by_address, _network(address))
 
 
+@lru_cache(maxsize=10_000)
 def _network(address: str) -> str:
     """The address; of IPv6 the network of a household, which has as many addresses as it likes."""
     try:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -67,9 +68,13 @@ async def test_an_address_is_limited_and_what_strangers_did_is_told_only_then(st
     host, person = await strict.sign_up("host"), await strict.sign_up()
     event_id = (await host.created(available_seats=200))["id"]
     limits = strict.app.state.booking_limits
-    for stranger in range(1_000_000, 1_000_000 + BY_ADDRESS.count):
-        await limits.count_try(person_id=stranger, address=HERE)
-    answers = [await book(person, event_id) for _ in range(40)]
+    strangers = iter(range(1_000_000, 2_000_000))
+    answers = []
+    for _ in range(40):
+        with suppress(Problem):
+            while True:
+                await limits.count_try(person_id=next(strangers), address=HERE)
+        answers.append(await book(person, event_id))
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.headers["RateLimit-Policy"] == '"booking";q=60;w=60, "booking-address";q=3000;w=60'
     assert refused.headers["RateLimit"].endswith('"booking-address";r=0;t=1')
