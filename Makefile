@@ -10,6 +10,8 @@ BIN := .venv/bin
 STAMP := .venv/.synced
 TEST_SECONDS := 1200
 SOAK_ROUNDS ?= 5
+SOAKED := tests/faults tests/integration/three_regions tests/acceptance/test_last_seat.py \
+  tests/integration/write_api/test_storms.py tests/integration/write_api/test_batches.py
 
 .PHONY: help up down status demo test test-fast soak bench lint clean supported test-of-platform test-of-rest
 
@@ -41,7 +43,7 @@ test-fast: supported $(STAMP) ## Run the unit tests (under a minute)
 soak: supported $(STAMP) ## Run the fault tests SOAK_ROUNDS times (default 5), until one fails
 	@for round in $$(seq $(SOAK_ROUNDS)); do \
 	  echo "Round $$round of $(SOAK_ROUNDS)"; \
-	  SOAK=1 $(BIN)/pytest -q --timeout=3600 tests/faults tests/integration/three_regions tests/acceptance/test_last_seat.py || exit 1; \
+	  SOAK=1 $(BIN)/pytest -q --timeout=3600 $(SOAKED) || exit 1; \
 	done
 
 bench: supported $(STAMP) ## Measure; prints figures and ratios

@@ -133,20 +133,14 @@ def event_body(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not ...}
 
 
-class Application:
-    """A running application, the database that it writes to, and somebody without a token."""
+class Door:
+    """Where somebody with no token signs up and logs in; subclasses say how one gets there."""
 
-    def __init__(self, app: FastAPI, database: Database) -> None:
-        self.app = app
-        self.database = database
-        self.anonymous = self.client()
+    anonymous: httpx.AsyncClient
 
     def client(self, **headers: str) -> httpx.AsyncClient:
-        """A client that is told of an internal error as people are: by the answer."""
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(
-            transport=transport, base_url="http://write_api", headers=headers, timeout=DEADLINE_SECONDS
-        )
+        """A client of this write_api; the caller of a real one closes it."""
+        raise NotImplementedError
 
     async def sign_up(self, *roles: str) -> Customer:
         """A new person, logged in."""
@@ -167,6 +161,22 @@ class Application:
             tokens = (await self.anonymous.post("/api/v1/refresh", json=refresh)).raise_for_status().json()
         token = tokens["access_token"]
         return Customer(person_of(token), self.client(Authorization=f"Bearer {token}"))
+
+
+class Application(Door):
+    """A running application, the database that it writes to, and somebody without a token."""
+
+    def __init__(self, app: FastAPI, database: Database) -> None:
+        self.app = app
+        self.database = database
+        self.anonymous = self.client()
+
+    def client(self, **headers: str) -> httpx.AsyncClient:
+        """A client that is told of an internal error as people are: by the answer."""
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        return httpx.AsyncClient(
+            transport=transport, base_url="http://write_api", headers=headers, timeout=DEADLINE_SECONDS
+        )
 
 
 @asynccontextmanager

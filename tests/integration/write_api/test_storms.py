@@ -1,0 +1,186 @@
+"""Whatever many people do at once: nothing is sold twice, and what was acknowledged is what there is."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.booking import Booking
+from tests.integration.write_api.application import (
+    Application,
+    Customer,
+    Database,
+    eventually,
+    running_application,
+)
+from tests.integration.write_api.storm import Arrivals, Client, Ledger, Looks, rage, watched
+from tests.integration.write_api.test_races import WITHOUT_ANY_GUARD
+from tests.soak import sized, soak_only
+from write_api.bookings.batches import BookingQueues
+from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.service import BookingService
+from write_api.bookings.store import BookingStore
+
+CLIENTS = sized(64, 512)
+ACTIONS = sized(8, 10)
+PEOPLE = 16
+HOLD_SECONDS = 1
+LATEST_EXPIRY_SECONDS = 5.0
+SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
+
+
+class KeylessPath:
+    """The plain path, in the place of the queues; whoever repeats a request books again."""
+
+    def __init__(self, service: BookingService) -> None:
+        self._service = service
+
+    async def create(self, person_id: int, body: BookingCreate, *, idempotency_key: str | None) -> Booking:
+        return await self._service.create(person_id, body)
+
+
+@dataclass
+class Storm:
+    """What a storm has left behind."""
+
+    database: Database
+    event_ids: list[int]
+    ledger: Ledger
+    looks: Looks
+    arrivals: Sequence[Arrivals]
+
+    @property
+    def overtaken(self) -> list[dict[int, int]]:
+        """By writer and event, how many were served before somebody who had come earlier."""
+        return [one.overtaken() for one in self.arrivals]
+
+
+@asynccontextmanager
+async def writers(
+    database: Database, state: Path, count: int, **substitutes: Any
+) -> AsyncIterator[list[Application]]:
+    """Some applications on one database, which know nothing of each other; holds last a second."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                running_application(
+                    database, state / str(number), changes={"hold_seconds": HOLD_SECONDS}, **substitutes
+                )
+            )
+            for number in range(count)
+        ]
+
+
+async def raise_storm(
+    applications: Sequence[Application],
+    *,
+    events: int,
+    seats: int,
+    arrivals: Sequence[Arrivals] = (),
+    settles: bool = True,
+) -> Storm:
+    """Many clients on new events, each of whom uses every writer; returns when all holds have ended, if that
+    can be (`settles`).
+    """
+    print(f"\n  STORM_SEED={SEED}", end="")
+    first = applications[0]
+    host = await first.sign_up("host")
+    kinds = [
+        {"name": "stalls", "price": 20, "capacity": seats - seats // 3},
+        {"name": "gallery", "price": 5, "capacity": seats // 3},
+    ]
+    made = [await host.created(ticket_types=kinds, available_seats=..., price=...) for _ in range(events)]
+    people = [await first.sign_up() for _ in range(PEOPLE)]
+    ledger = Ledger()
+    clients = [
+        Client([at(one, people[number % PEOPLE]) for one in applications], made, ledger, SEED + number)
+        for number in range(CLIENTS)
+    ]
+    event_ids = [event["id"] for event in made]
+    async with watched(first.database, event_ids) as looks:
+        await rage(clients, actions=ACTIONS)
+        if settles:
+            await eventually("all holds have ended", lambda: no_hold_is_left(first.database, event_ids))
+    print(f"  {dict(ledger.heard)}, {looks.looks} looks", end="")
+    return Storm(first.database, event_ids, ledger, looks, arrivals)
+
+
+def at(application: Application, person: Customer) -> Customer:
+    """Somebody who is signed up already, at a writer."""
+    return Customer(person.id, application.client(Authorization=person.client.headers["Authorization"]))
+
+
+async def no_hold_is_left(database: Database, event_ids: Sequence[int]) -> bool:
+    held = "SELECT FROM bookings WHERE status = 'held' AND event_id = ANY(%s)"
+    return not await asyncio.to_thread(database.has, held, list(event_ids))
+
+
+def latest_expiry_seconds(storm: Storm) -> float:
+    """How long after its deadline the last hold was expired."""
+    [row] = storm.database.rows(
+        "SELECT coalesce(max(extract(epoch FROM ended_at - hold_expires_at)), 0)::float AS seconds "
+        "FROM bookings WHERE status = 'expired' AND event_id = ANY(%s)",
+        storm.event_ids,
+    )
+    return float(row["seconds"])
+
+
+@pytest.mark.parametrize(
+    ("events", "seats", "writer_count"),
+    [
+        (1, 60, 2),
+        (100, 6, 1),
+        pytest.param(1, 60, 1, marks=soak_only),
+        pytest.param(100, 6, 3, marks=soak_only),
+    ],
+)
+async def test_a_storm_sells_nothing_twice_and_keeps_what_was_acknowledged(
+    database: Database, state: Path, events: int, seats: int, writer_count: int
+) -> None:
+    async with writers(database, state, writer_count) as applications:
+        made: dict[int, Arrivals] = {}
+        arrivals = [noted(application, made) for application in applications]
+        storm = await raise_storm(applications, events=events, seats=seats, arrivals=arrivals)
+    assert storm.looks.faults == {}
+    assert storm.looks.looks > 3
+    assert storm.ledger.contradictions(database, storm.event_ids) == []
+    assert storm.overtaken == [{}] * writer_count
+    assert latest_expiry_seconds(storm) < LATEST_EXPIRY_SECONDS
+    for kind in ("book 201", "book 409", "confirm 200", "cancel 200", "repeat 201"):
+        assert storm.ledger.heard[kind] > 0, storm.ledger.heard
+
+
+def noted(application: Application, made: dict[int, Arrivals]) -> Arrivals:
+    """Notes from now on who comes to the queues of an application."""
+    arrivals = Arrivals(made, application.app.state.booking_queues)
+    application.app.state.booking_queues = arrivals
+    return arrivals
+
+
+async def test_without_guards_a_storm_breaks_the_invariants(database: Database, state: Path) -> None:
+    async with writers(database, state, 1, booking_queries=WITHOUT_ANY_GUARD) as [application]:
+        application.app.state.booking_queues = KeylessPath(application.app.state.bookings)
+        storm = await raise_storm([application], events=1, seats=60, settles=False)
+    assert storm.looks.faults["seats_sold_twice"] > 0
+    assert storm.looks.faults["bookings_without_their_seats"] > 0
+
+
+async def test_two_queues_for_an_event_in_one_process_would_not_serve_in_order(
+    database: Database, state: Path
+) -> None:
+    async with writers(database, state, 1) as [application]:
+        queues = application.app.state.booking_queues
+        second = BookingQueues(
+            application.app.state.bookings._pool, BookingStore(), hold_seconds=HOLD_SECONDS
+        )
+        arrivals = application.app.state.booking_queues = Arrivals({}, queues, second)
+        storm = await raise_storm([application], events=1, seats=60, arrivals=[arrivals])
+        await second.close()
+    assert storm.looks.faults == {}
+    assert storm.overtaken != [{}]
