@@ -8,16 +8,19 @@ that either all are counted or none.
 Redis only counts: where it is away, each process counts for itself until it is back.
 """
 
+import asyncio
 import logging
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 TIMEOUT_SECONDS = 0.5
@@ -28,33 +31,42 @@ _MICROSECONDS = 1_000_000
 
 _LOG = logging.getLogger(__name__)
 
-# KEYS: one a limit. ARGV: how many to take (-1 gives one back), then microseconds of one and of all.
-# Answers, of each, the microseconds until it has room (0: it has), and those until it is paid back.
+# KEYS: of all requests, one a limit. ARGV: numbers in one text, of each request how many to take (-1 gives
+# one back), of how many limits, and of each of them the microseconds of one and of all. Requests are counted in
+# their order, each under all of its limits or under none. Answers numbers in one text, of each limit the
+# microseconds until it has room (0: it has), and those until it is paid back. One text, since the client
+# takes microseconds for each value that it sends or reads.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local take = tonumber(ARGV[1])
-local paid_back, wait, allowed = {}, {}, true
-for i, key in ipairs(KEYS) do
-    local one, all = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
-    local at = math.max(tonumber(redis.call('GET', key) or now), now)
-    local after = math.max(at + take * one, now)
-    wait[i] = math.max(after - all - now, 0)
-    if wait[i] > 0 then allowed = false; paid_back[i] = at else paid_back[i] = after end
-end
-local answer = {}
-for i, key in ipairs(KEYS) do
-    if allowed and paid_back[i] > now then
-        local kept_milliseconds = math.ceil((paid_back[i] - now) / 1000)
-        redis.call('SET', key, string.format('%.0f', paid_back[i]), 'PX', kept_milliseconds)
-    elseif allowed then
-        redis.call('DEL', key)
+local number = string.gmatch(ARGV[1], '%S+')
+local answer, counted = {}, 0
+while counted < #KEYS do
+    local take, limits = tonumber(number()), tonumber(number())
+    local paid_back, wait, allowed = {}, {}, true
+    for i = 1, limits do
+        local one, all = tonumber(number()), tonumber(number())
+        local at = math.max(tonumber(redis.call('GET', KEYS[counted + i]) or now), now)
+        local after = math.max(at + take * one, now)
+        wait[i] = math.max(after - all - now, 0)
+        if wait[i] > 0 then allowed = false; paid_back[i] = at else paid_back[i] = after end
     end
-    answer[2 * i - 1] = string.format('%.0f', wait[i])
-    answer[2 * i] = string.format('%.0f', paid_back[i] - now)
+    for i = 1, limits do
+        local key = KEYS[counted + i]
+        if allowed and paid_back[i] > now then
+            local kept_milliseconds = math.ceil((paid_back[i] - now) / 1000)
+            redis.call('SET', key, string.format('%.0f', paid_back[i]), 'PX', kept_milliseconds)
+        elseif allowed then
+            redis.call('DEL', key)
+        end
+        answer[#answer + 1] = string.format('%.0f %.0f', wait[i], paid_back[i] - now)
+    end
+    counted = counted + limits
 end
-return answer
+return table.concat(answer, ' ')
 """
+MAX_REQUESTS_PER_SCRIPT = 200
+"""Redis serves nobody else meanwhile: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +104,19 @@ class Taken:
     """0 where the request is within the limit."""
 
 
+class _Asked(NamedTuple):
+    """A request that waits to be counted in Redis, as the script takes it."""
+
+    keys: Sequence[str]
+    numbers: list[int]
+    answer: "asyncio.Future[list[int] | None]"
+
+
 class RateLimiter:
-    """Counts under limits, in Redis at `url`; without one, in this process alone."""
+    """Counts under limits, in Redis at `url`; without one, in this process alone.
+
+    Requests that come in the same turn of the event loop, or while Redis is asked, share one round trip.
+    """
 
     def __init__(self, url: str | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._redis = (
@@ -114,6 +137,8 @@ class RateLimiter:
         self._clock = clock
         self._local: OrderedDict[str, int] = OrderedDict()
         self._away_until = -math.inf
+        self._asked: list[_Asked] = []
+        self._asking: asyncio.Task[None] | None = None
 
     async def take(self, *asked: tuple[Limit, str]) -> list[Taken]:
         """Counts one request under each (limit, key), or under none if any of them has no room."""
@@ -124,7 +149,7 @@ class RateLimiter:
         return await self._count(asked, -1)
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections; nobody may ask any more."""
         if self._redis is not None:
             await self._redis.aclose()
 
@@ -140,13 +165,47 @@ class RateLimiter:
         self, keys: Sequence[str], limits: Sequence[Limit], take: int
     ) -> list[tuple[int, int]] | None:
         """(microseconds to wait, microseconds owed) of each; None where Redis is away."""
-        if self._script is None or self._clock() < self._away_until:
+        if self._script is None or self._is_away:
             return None
-        numbers = [take]
+        answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+        numbers = [take, len(limits)]
         for limit in limits:
             numbers += [limit.one_microseconds, limit.all_microseconds]
+        self._asked.append(_Asked(keys, numbers, answer))
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_redis(self._script), name="rate-limits")
+        told = await answer
+        return None if told is None else list(zip(told[::2], told[1::2], strict=True))
+
+    @property
+    def _is_away(self) -> bool:
+        return self._clock() < self._away_until
+
+    async def _ask_redis(self, script: AsyncScript) -> None:
+        """Asks for all who ask in the same turn of the loop, then for all who came while that took."""
         try:
-            answer = [int(one) for one in await self._script(keys=list(keys), args=numbers)]
+            await asyncio.sleep(0)
+            while self._asked:
+                asked = self._asked[:MAX_REQUESTS_PER_SCRIPT]
+                del self._asked[:MAX_REQUESTS_PER_SCRIPT]
+                told = None if self._is_away else await self._told_by_redis(script, asked)
+                place = 0
+                for one in asked:
+                    values = 2 * len(one.keys)
+                    if not one.answer.done():
+                        one.answer.set_result(None if told is None else told[place : place + values])
+                    place += values
+        finally:
+            self._asking = None
+            for one in self._asked:  # none, but where this task was cancelled
+                one.answer.cancel()
+            self._asked.clear()
+
+    async def _told_by_redis(self, script: AsyncScript, asked: Sequence[_Asked]) -> list[int] | None:
+        keys = [key for one in asked for key in one.keys]
+        numbers = " ".join(str(number) for one in asked for number in one.numbers)
+        try:
+            told = [int(number) for number in (await script(keys=keys, args=[numbers])).split()]
         except (RedisError, OSError) as error:
             if self._away_until == -math.inf:
                 _LOG.warning("limits are counted alone", extra={"reason": type(error).__name__})
@@ -155,7 +214,7 @@ class RateLimiter:
         if self._away_until != -math.inf:
             _LOG.info("limits are counted together again")
             self._away_until = -math.inf
-        return list(zip(answer[::2], answer[1::2], strict=True))
+        return told
 
     def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[tuple[int, int]]:
         """The script's arithmetic, on a dictionary of bounded size that forgets the longest unused."""

@@ -45,6 +45,19 @@ def numbers(taken: list[Taken]) -> list[tuple[int, bool]]:
     return [(one.remaining, one.retry_after_seconds == 0) for one in taken]
 
 
+async def test_requests_of_one_turn_are_counted_one_after_the_other(limiters: list[RateLimiter]) -> None:
+    """They share a round trip, and each is counted under both of its limits or under neither."""
+    wide, narrow = Limit(unique("wide"), 30, 36_000), Limit(unique("narrow"), 4, 36_000)
+    asked = [((wide, "all"), (narrow, str(number * number % 7))) for number in range(60)]
+    alone = RateLimiter(None)
+    together = await asyncio.gather(*(limiters[0].take(*one) for one in asked))
+    assert [numbers(one) for one in together] == [numbers(await alone.take(*one)) for one in asked]
+    given_back, taken = await asyncio.gather(
+        limiters[0].give_back((narrow, "0")), limiters[0].take((narrow, "0"))
+    )
+    assert (numbers(given_back), numbers(taken)) == ([(1, True)], [(0, True)])
+
+
 async def test_what_is_paid_back_leaves_nothing_in_redis(limiters: list[RateLimiter]) -> None:
     limit, key = Limit(unique("limit"), 1, 3600), unique("key")
     await limiters[0].take((limit, key))
