@@ -32,8 +32,8 @@ _MICROSECONDS = 1_000_000
 _LOG = logging.getLogger(__name__)
 
 # KEYS: of all requests, one a limit. ARGV: numbers in one text, of each request how many to take (-1 gives
-# one back), of how many limits, and of each of them the microseconds of one and of all. Requests are counted in
-# their order, each under all of its limits or under none. Answers numbers in one text, of each limit the
+# one back), of how many limits, and of each of them the microseconds of one and of all. Requests are counted
+# in their order, each under all of its limits or under none. Answers numbers in one text, of each limit the
 # microseconds until it has room (0: it has), and those until it is paid back. One text, since the client
 # takes microseconds for each value that it sends or reads.
 _SCRIPT = """
