@@ -15,10 +15,11 @@ from typing import Any
 
 import httpx
 
-from contracts.booking import Booking
+from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Customer, Database
 from tests.people import unique
-from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.batches import BookingQueues, Served
+from write_api.bookings.grants import Wish
 
 UNANSWERED = 503
 INTERNAL_ERROR = 500
@@ -173,23 +174,24 @@ class Arrivals:
     `made` is shared by those of several writers: who repeats a request at another one makes nothing there.
     """
 
-    def __init__(self, made: dict[int, "Arrivals"], *queues: Any) -> None:
+    def __init__(self, made: dict[int, "Arrivals"], *queues: BookingQueues) -> None:
         self._made = made
         self._queues = queues
         self._places: Iterator[int] = count()
         self._first_places: dict[int, dict[int, int]] = {}
 
-    async def create(
-        self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
-    ) -> Booking:
+    async def ask(self, event_id: int, wish: Wish) -> Served:
         """As BookingQueues; of several queues each in turn."""
         place = next(self._places)
         queues = self._queues[place % len(self._queues)]
-        booking: Booking = await queues.create(person_id, body, idempotency_key=idempotency_key)
+        served = await queues.ask(event_id, wish)
+        booking = served.outcome
+        if isinstance(booking, Problem):
+            return served
         if self._made.setdefault(booking.id, self) is self:
-            of_event = self._first_places.setdefault(body.event_id, {})
+            of_event = self._first_places.setdefault(event_id, {})
             of_event[booking.id] = min(place, of_event.get(booking.id, place))
-        return booking
+        return served
 
     def overtaken(self) -> dict[int, int]:
         """By event, how many bookings were made before another whose request had arrived earlier."""

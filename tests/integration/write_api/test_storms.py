@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from contracts.booking import Booking
 from tests.integration.write_api.application import (
     Application,
     Customer,
@@ -20,11 +19,9 @@ from tests.integration.write_api.application import (
     running_application,
 )
 from tests.integration.write_api.storm import Arrivals, Client, Ledger, Looks, rage, watched
-from tests.integration.write_api.test_races import WITHOUT_ANY_GUARD
+from tests.integration.write_api.test_races import WITHOUT_ANY_GUARD, on_plain_path
 from tests.soak import sized, soak_only
 from write_api.bookings.batches import BookingQueues
-from write_api.bookings.schemas import BookingCreate
-from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 
 CLIENTS = sized(64, 512)
@@ -33,16 +30,6 @@ PEOPLE = 16
 HOLD_SECONDS = 1
 LATEST_EXPIRY_SECONDS = 5.0
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
-
-
-class KeylessPath:
-    """The plain path, in the place of the queues; whoever repeats a request books again."""
-
-    def __init__(self, service: BookingService) -> None:
-        self._service = service
-
-    async def create(self, person_id: int, body: BookingCreate, *, idempotency_key: str | None) -> Booking:
-        return await self._service.create(person_id, body)
 
 
 @dataclass
@@ -165,7 +152,7 @@ def noted(application: Application, made: dict[int, Arrivals]) -> Arrivals:
 
 async def test_without_guards_a_storm_breaks_the_invariants(database: Database, state: Path) -> None:
     async with writers(database, state, 1, booking_queries=WITHOUT_ANY_GUARD) as [application]:
-        application.app.state.booking_queues = KeylessPath(application.app.state.bookings)
+        on_plain_path(application)
         storm = await raise_storm([application], events=1, seats=60, settles=False)
     assert storm.looks.faults["seats_sold_twice"] > 0
     assert storm.looks.faults["bookings_without_their_seats"] > 0
