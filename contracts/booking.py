@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from contracts.booking_policy import BookingPolicy, policy_from_row
 from contracts.money import minor_units
 
 MAX_PAGE_SIZE = 100
@@ -49,6 +50,10 @@ class Booking(BaseModel):
     attendees: list[Attendee] = Field(
         description="Who comes, the first on the first seat; as many as were named."
     )
+    policy: BookingPolicy = Field(description="The event's at the purchase, whatever it is now.")
+    refund_minor: int | None = Field(
+        description="What comes back of the price, in minor units, once it is cancelled: by its policy."
+    )
 
 
 class BookingPage(BaseModel):
@@ -65,11 +70,16 @@ _SAME_NAME = (
 
 
 def booking_from_row(row: Mapping[str, Any]) -> Booking:
-    """The booking of a row of `read_side.bookings`; nobody is named where `attendees` were not asked for."""
+    """The booking of a row of `read_side.bookings`; nobody is named where `attendees` were not asked for.
+
+    Where `refund_minor` was not asked for, it has not been cancelled.
+    """
     return Booking(
         **{name: row[name] for name in _SAME_NAME},
         attendees=row.get("attendees", []),
         price=row["price_minor"] / 10 ** minor_units(row["currency"]),
+        policy=policy_from_row(row["policy"]),
+        refund_minor=row.get("refund_minor"),
     )
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
 
+from contracts.booking_policy import BookingPolicy, policy_from_row
 from contracts.money import minor_units
 
 EventStatus = Literal["inactive", "active", "cancelled"]
@@ -66,6 +67,7 @@ class Event(BaseModel):
     hold_seconds: int | None = Field(
         description="How long a booking holds its seats; null: as long as the platform's, five minutes."
     )
+    policy: BookingPolicy = Field(description="What new bookings keep; each shows the one that it has.")
     created_at: datetime
     updated_at: datetime
 
@@ -98,6 +100,7 @@ def event_from_row(row: Mapping[str, Any]) -> Event:
         price=None if lowest is None else lowest / 10 ** minor_units(row["currency"]),
         price_minor=lowest,
         available_seats=row["seats_remaining"],
+        policy=policy_from_row(row["policy"]),
         ticket_types=[TicketType(**ticket_type) for ticket_type in row["ticket_types"]],
     )
 

@@ -41,6 +41,7 @@ NOT_ENOUGH_SEATS = ProblemType("not-enough-seats", 409, "Fewer seats are left th
 PER_PERSON_LIMIT = ProblemType("per-person-limit", 409, "One person may not have so many of these seats")
 EVENT_NOT_BOOKABLE = ProblemType("event-not-bookable", 409, "This event can't be booked now")
 BOOKING_STATE = ProblemType("booking-state", 409, "The booking's state does not allow this")
+REFUSED_BY_POLICY = ProblemType("refused-by-policy", 409, "The booking's policy does not allow this")
 IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency-key-reused", 422, "The idempotency key was used for another request"
 )

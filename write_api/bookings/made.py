@@ -7,6 +7,7 @@ from typing import Any, Never
 import msgspec
 
 from contracts.booking import Booking, BookingStatus
+from contracts.booking_policy import PLATFORM_POLICY
 from contracts.money import minor_units
 
 
@@ -15,6 +16,29 @@ class MadeSeat(msgspec.Struct, gc=False):
 
     position: int
     label: str
+
+
+class MadeRefundStep(msgspec.Struct, gc=False):
+    """As contracts.booking_policy.RefundStep."""
+
+    seconds_before_start: int
+    percent: int
+
+
+class MadePolicy(msgspec.Struct, gc=False):
+    """As contracts.booking_policy.BookingPolicy."""
+
+    version: int
+    cancel_allowed: bool
+    cancel_until_seconds: int
+    refund_policy: tuple[MadeRefundStep, ...]
+    edit_allowed: bool
+    edit_until_seconds: int
+    transfer_allowed: bool
+    transfer_until_seconds: int
+
+
+_PLATFORM_POLICY = msgspec.convert(PLATFORM_POLICY.model_dump(), MadePolicy)
 
 
 class MadeBooking(msgspec.Struct, gc=False):
@@ -34,6 +58,8 @@ class MadeBooking(msgspec.Struct, gc=False):
     confirmed_at: datetime | None
     order_id: int | None
     attendees: list[Never]
+    policy: MadePolicy
+    refund_minor: None
 
     def as_booking(self) -> Booking:
         """The same for FastAPI."""
@@ -57,4 +83,6 @@ def made_booking_from_row(row: Mapping[str, Any]) -> MadeBooking:
         confirmed_at=None,
         order_id=row["order_id"],
         attendees=[],
+        policy=_PLATFORM_POLICY if row["policy"] is None else msgspec.convert(row["policy"], MadePolicy),
+        refund_minor=None,
     )

@@ -115,7 +115,7 @@ DELETE FROM idempotent_bookings WHERE (event_id, person_id, key) IN (
 -- Bookings by their ids, as they were just made: nobody has named who comes.
 SELECT
     id, event_id, ticket_type_id, quantity, status, price_minor, currency, hold_expires_at, created_at, confirmed_at,
-    seats, order_id
+    seats, order_id, policy
 FROM read_side.bookings WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
 
 -- free_seats --
@@ -160,8 +160,13 @@ SELECT event_id FROM bookings WHERE id = %(booking_id)s AND person_id = %(person
 
 -- lock_booking --
 -- The time is read when the lock was granted: a deadline that passed while waiting has passed.
-SELECT event_id, id, ticket_type_id, quantity, status, hold_expires_at, clock_timestamp() AS now
-FROM bookings WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+SELECT
+    event_id, id, ticket_type_id, quantity, status, hold_expires_at, price_minor,
+    CASE WHEN policy_version > 0 THEN (
+        SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = b.event_id AND p.version = b.policy_version
+    ) END AS policy,
+    clock_timestamp() AS now
+FROM bookings b WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
 
 -- confirm_booking --
 -- The seats stay where they are.
@@ -170,8 +175,12 @@ WHERE event_id = %(event_id)s AND id = %(booking_id)s AND status = 'held'
 
 -- end_bookings --
 -- Cancels or expires bookings that the caller has locked.
-UPDATE bookings SET status = %(status)s, ended_at = clock_timestamp()
-WHERE (event_id, id) IN (SELECT * FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[]))
+UPDATE bookings b SET
+    status = %(status)s, ended_at = clock_timestamp(),
+    refund_minor = CASE WHEN %(status)s = 'cancelled' THEN ended.refund_minor END
+FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[], %(refunds_minor)s::bigint[])
+    AS ended (event_id, booking_id, refund_minor)
+WHERE b.event_id = ended.event_id AND b.id = ended.booking_id
 
 -- lock_stocks --
 -- By key, so that sweeps and cancellations wait in one order.

@@ -100,7 +100,13 @@ async def confirm_booking(booking_id: PathId, person: Person, service: Service) 
     return await service.confirm(person.person_id, booking_id)
 
 
-@router.put("/{booking_id}/cancel", responses=refusals(problems.BOOKING_STATE, *_ONE_BOOKING))
+@router.put(
+    "/{booking_id}/cancel",
+    responses=refusals(problems.BOOKING_STATE, problems.REFUSED_BY_POLICY, *_ONE_BOOKING),
+)
 async def cancel_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
-    """Give the seats back, before the event starts. Repeating it is harmless."""
+    """Give the seats back, before the event starts, if the policy lets you. Repeating it is harmless.
+
+    `refund_minor` of the answer is what comes back of the price.
+    """
     return await service.cancel(person.person_id, booking_id)

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from contracts import problems
 from contracts.booking import BookingStatus
+from contracts.booking_policy import PLATFORM_POLICY, BookingPolicy
 from contracts.event import EventStatus
 from contracts.problems import ProblemType
 
@@ -53,10 +54,12 @@ class BookableTicketType:
 
 @dataclass(frozen=True, slots=True)
 class BookingState:
-    """What the rules need to know of a booking."""
+    """What the rules need to know of a booking; its policy is that of its purchase."""
 
     status: BookingStatus
     hold_expires_at: datetime
+    price_minor: int = 0
+    policy: BookingPolicy = PLATFORM_POLICY
 
 
 def chosen_ticket_type(
@@ -143,13 +146,69 @@ def refusal_to_confirm(
 def refusal_to_cancel(
     booking: BookingState, event: BookableEvent, *, now: datetime
 ) -> Refusal | Literal["already"] | None:
-    """Why a booking can't be cancelled at `now`: only before the event starts, and while it has its seats."""
+    """Why a booking can't be cancelled at `now`: only before the event starts, and while it has its seats.
+
+    From then on its policy decides, except where nothing is bought yet or the event itself is cancelled.
+    """
     if booking.status == "cancelled":
         return ALREADY
     if is_over(booking, now=now):
         return _wrong_state("expired", "The hold has expired and the seats are free again.")
     if now >= event.starts_at:
         return _wrong_state("event-started", "The event has started.")
+    is_free_to_go = booking.status == "held" or event.status == "cancelled"
+    until = event.starts_at if is_free_to_go else booking.policy.cancel_until(event.starts_at)
+    return _refusal_by_policy("cancel", until, now=now)
+
+
+def refund_of(booking: BookingState, event: BookableEvent, *, now: datetime) -> int:
+    """What comes back, in minor units, to whoever cancels a booking at `now`, which may be cancelled.
+
+    Nothing was paid for a hold; where the event itself is cancelled, all comes back.
+    """
+    if booking.status != "confirmed":
+        return 0
+    if event.status == "cancelled":
+        return booking.price_minor
+    return booking.policy.refund_minor(booking.price_minor, event.starts_at, now)
+
+
+def refusal_to_edit(booking: BookingState, event: BookableEvent, *, now: datetime) -> Refusal | None:
+    """Why it can't be changed at `now` who comes: while the booking stands, its policy decides."""
+    return _refusal_to_change(booking, event, "edit", booking.policy.edit_until(event.starts_at), now=now)
+
+
+def refusal_to_transfer(booking: BookingState, event: BookableEvent, *, now: datetime) -> Refusal | None:
+    """Why a booking can't be handed to somebody at `now`: as `refusal_to_edit`, but not while it is held."""
+    if booking.status == "held" and not is_over(booking, now=now):
+        return _wrong_state("held", "The booking is not confirmed.")
+    until = booking.policy.transfer_until(event.starts_at)
+    return _refusal_to_change(booking, event, "transfer", until, now=now)
+
+
+def _refusal_to_change(
+    booking: BookingState, event: BookableEvent, what: str, until: datetime | None, *, now: datetime
+) -> Refusal | None:
+    if booking.status == "cancelled":
+        return _wrong_state("cancelled", "The booking was cancelled.")
+    if is_over(booking, now=now):
+        return _wrong_state("expired", "The hold has expired and the seats are free again.")
+    if event.status == "cancelled":
+        return _not_bookable("event-cancelled", "The event is cancelled.")
+    if now >= event.starts_at:
+        return _wrong_state("event-started", "The event has started.")
+    return _refusal_by_policy(what, until, now=now)
+
+
+def _refusal_by_policy(what: str, until: datetime | None, *, now: datetime) -> Refusal | None:
+    """Why not to cancel, edit or transfer at `now`, where the policy allows it `until` then, or never."""
+    if until is None:
+        detail = f"The policy of this booking allows no {what}."
+        return Refusal(problems.REFUSED_BY_POLICY, detail, {"reason": f"{what}-not-allowed"})
+    if now >= until:
+        detail = f"The policy of this booking allowed its {what} until {until.isoformat()}."
+        members = {"reason": f"{what}-too-late", "until": until.isoformat()}
+        return Refusal(problems.REFUSED_BY_POLICY, detail, members)
     return None
 
 

@@ -16,6 +16,7 @@ from write_api.bookings.rules import (
     BookableEvent,
     Refusal,
     chosen_ticket_type,
+    refund_of,
     refusal_to_book,
     refusal_to_cancel,
     refusal_to_confirm,
@@ -85,14 +86,23 @@ class BookingService:
             return await self._booking(connection, booking_id, person_id)
 
     async def cancel(self, person_id: int, booking_id: int) -> Booking:
-        """Gives the seats back; repeated, it answers the same. Raises Problem as `confirm` does."""
+        """Gives the seats back; repeated, it answers the same.
+
+        Raises Problem NOT_FOUND, BOOKING_STATE, REFUSED_BY_POLICY.
+        """
         async with self._pool.connection() as connection, connection.transaction():
             event, booking = await self._lock(connection, person_id, booking_id)
             refusal = refusal_to_cancel(booking.state, event, now=booking.now)
             if isinstance(refusal, Refusal):
                 _refuse(refusal)
             if refusal != ALREADY:
-                ended = EndedBooking(booking.event_id, booking.id, booking.ticket_type_id, booking.quantity)
+                ended = EndedBooking(
+                    booking.event_id,
+                    booking.id,
+                    booking.ticket_type_id,
+                    booking.quantity,
+                    refund_of(booking.state, event, now=booking.now),
+                )
                 await self._store.end_bookings(connection, [ended], status="cancelled")
             answer = await self._booking(connection, booking_id, person_id)
         if refusal != ALREADY:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from contracts.booking_policy import policy_from_row
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish
@@ -30,12 +31,13 @@ class LockedBooking:
 
 @dataclass(frozen=True, slots=True)
 class EndedBooking:
-    """A booking under lock that is about to give its seats back."""
+    """A booking under lock that is about to give its seats back; `refund_minor` of its price comes back."""
 
     event_id: int
     id: int
     ticket_type_id: int
     quantity: int
+    refund_minor: int = 0
 
 
 class BookingStore:
@@ -262,7 +264,12 @@ class BookingStore:
         """A booking that exists, which can't change until the transaction ends."""
         row = await self._row(connection, "lock_booking", {"event_id": event_id, "booking_id": booking_id})
         assert row is not None  # noqa: S101 - bookings are never deleted
-        state = BookingState(row.pop("status"), row.pop("hold_expires_at"))
+        state = BookingState(
+            row.pop("status"),
+            row.pop("hold_expires_at"),
+            row.pop("price_minor"),
+            policy_from_row(row.pop("policy")),
+        )
         return LockedBooking(**row, state=state)
 
     async def confirm(self, connection: Connection, booking: LockedBooking) -> None:
@@ -303,7 +310,8 @@ class BookingStore:
             "ticket_type_ids": [booking.ticket_type_id for booking in ended],
         }
         await connection.execute(self._queries["lock_stocks"], keys)
-        await connection.execute(self._queries["end_bookings"], {**keys, "status": status})
+        ends = {**keys, "status": status, "refunds_minor": [booking.refund_minor for booking in ended]}
+        await connection.execute(self._queries["end_bookings"], ends)
         cursor = await connection.execute(self._queries["free_booked_seats"], keys)
         freed = sum(row["seats"] for row in await cursor.fetchall())
         held = sum(booking.quantity for booking in ended)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from contracts.booking_policy import BookingPolicy
 from contracts.money import to_minor
+from write_api.catalogue.policies import policy_of
 from write_api.catalogue.schemas import DEFAULT_TIME_ZONE, EventCreate, TicketTypeBody, VenueBody
 
 ONLY_TICKET_TYPE = "Standard"
@@ -36,11 +38,15 @@ class TicketTypeDraft:
 
 @dataclass(frozen=True, slots=True)
 class EventDraft:
-    """An event to be made: its own columns by name, whose it shall be if that is said, what belongs to it."""
+    """An event to be made: its own columns by name, whose it shall be if that is said, what belongs to it.
+
+    Without a `policy` it has the platform's.
+    """
 
     organisation_id: int | None
     columns: dict[str, Any]
     place: Place | None
+    policy: BookingPolicy | None
     artists: tuple[str, ...]
     ticket_types: tuple[TicketTypeDraft, ...]
 
@@ -75,6 +81,7 @@ def place_of(location: str | None, venue: VenueBody | None, time_zone: str | Non
 def draft_of(body: EventCreate) -> EventDraft:
     """The draft of a valid body."""
     place = place_of(body.location, body.venue, body.time_zone)
+    policy = policy_of(body.policy)
     columns = {
         "name": body.name,
         "description": body.description,
@@ -89,9 +96,10 @@ def draft_of(body: EventCreate) -> EventDraft:
         "is_online": body.is_online,
         "currency": body.currency,
         "hold_seconds": body.hold_seconds,
+        "policy_version": 0 if policy is None else 1,
         "import_reference": body.import_reference,
     }
-    return EventDraft(body.organisation_id, columns, place, tuple(body.artists), _ticket_types(body))
+    return EventDraft(body.organisation_id, columns, place, policy, tuple(body.artists), _ticket_types(body))
 
 
 def _ticket_types(body: EventCreate) -> tuple[TicketTypeDraft, ...]:

@@ -36,11 +36,11 @@ SELECT id, name FROM artists WHERE name = ANY(%(names)s)
 -- No row comes back where the organisation has an event with this import reference.
 INSERT INTO events (
     organisation_id, host_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online, currency, hold_seconds, import_reference
+    starts_at, ends_at, time_zone, is_online, currency, hold_seconds, policy_version, import_reference
 ) VALUES (
     %(organisation_id)s, %(host_id)s, %(venue_id)s, %(name)s, %(description)s, %(category)s, %(topics)s, %(languages)s,
     %(website)s, %(status)s, %(starts_at)s, %(ends_at)s, %(time_zone)s, %(is_online)s, %(currency)s, %(hold_seconds)s,
-    %(import_reference)s
+    %(policy_version)s, %(import_reference)s
 )
 ON CONFLICT (organisation_id, import_reference) DO NOTHING
 RETURNING id
@@ -77,7 +77,7 @@ SELECT pg_advisory_xact_lock(%(event_id)s)
 -- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
 SELECT
     id, organisation_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online, hold_seconds, deactivated_at
+    starts_at, ends_at, time_zone, is_online, hold_seconds, policy_version, deactivated_at
 FROM events WHERE id = %(event_id)s FOR UPDATE
 
 -- update_event --
@@ -86,8 +86,28 @@ UPDATE events SET
     venue_id = %(venue_id)s, name = %(name)s, description = %(description)s, category = %(category)s,
     topics = %(topics)s, languages = %(languages)s, website = %(website)s, status = %(status)s,
     starts_at = %(starts_at)s, ends_at = %(ends_at)s, time_zone = %(time_zone)s, is_online = %(is_online)s,
-    hold_seconds = %(hold_seconds)s, updated_at = clock_timestamp()
+    hold_seconds = %(hold_seconds)s, policy_version = %(policy_version)s, updated_at = clock_timestamp()
 WHERE id = %(event_id)s
+
+-- find_policy --
+-- The version that says the same, if there is one: going back and forth makes no new ones.
+SELECT version FROM event_policies
+WHERE event_id = %(event_id)s AND cancel_allowed = %(cancel_allowed)s
+    AND cancel_until_seconds = %(cancel_until_seconds)s AND refund_policy = %(refund_policy)s
+    AND edit_allowed = %(edit_allowed)s AND edit_until_seconds = %(edit_until_seconds)s
+    AND transfer_allowed = %(transfer_allowed)s AND transfer_until_seconds = %(transfer_until_seconds)s
+
+-- insert_policy --
+-- Under the event's lock, or with the event itself, so that versions are counted without gaps.
+INSERT INTO event_policies (
+    event_id, version, cancel_allowed, cancel_until_seconds, refund_policy, edit_allowed, edit_until_seconds,
+    transfer_allowed, transfer_until_seconds
+)
+SELECT
+    %(event_id)s, coalesce(max(version), 0) + 1, %(cancel_allowed)s, %(cancel_until_seconds)s, %(refund_policy)s,
+    %(edit_allowed)s, %(edit_until_seconds)s, %(transfer_allowed)s, %(transfer_until_seconds)s
+FROM event_policies WHERE event_id = %(event_id)s
+RETURNING version
 
 -- select_document --
 -- The event as everyone reads it, here on the primary and within the transaction that changed it.

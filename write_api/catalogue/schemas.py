@@ -21,6 +21,7 @@ from pydantic import (
 from contracts.event import EventStatus
 from contracts.money import MAX_PRICE_MINOR, is_currency, to_minor
 from service_kit.fields import Id, Instant, Line, RequestBody, Text
+from write_api.catalogue.policies import PolicyBody
 from write_api.seat_blocks import MAX_SEATS_PER_EVENT
 
 MAX_BULK_EVENTS = 200
@@ -171,6 +172,7 @@ class EventCreate(RequestBody):
     is_online: StrictBool = False
     status: EventStatus = "inactive"
     hold_seconds: HoldSeconds | None = None
+    policy: PolicyBody | None = Field(default=None, description="Default: the platform's.")
     import_reference: Line | None = Field(
         default=None,
         description="The organisation's own name for the event: creating it again gives the same event.",
@@ -230,6 +232,9 @@ class EventUpdate(RequestBody):
     hold_seconds: HoldSeconds | None = Field(
         default=None, description="Counts for new bookings; null: the platform's."
     )
+    policy: PolicyBody | None = Field(
+        default=None, description="All of it, counts for new bookings; null: the platform's."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -241,7 +246,7 @@ class EventUpdate(RequestBody):
 
     @model_validator(mode="after")
     def _removes_only_what_may_be_absent(self) -> Self:
-        nullable = {"website", "end_at", "hold_seconds"}
+        nullable = {"website", "end_at", "hold_seconds", "policy"}
         for name in self.model_fields_set - nullable:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} can't be null; leave it out to keep it")

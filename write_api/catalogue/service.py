@@ -14,6 +14,7 @@ from service_kit.database import Connection, Pool, Row
 from service_kit.problem_responses import Problem, problem_body, validation_problem
 from write_api.audit_log import AuditLog, actor_of
 from write_api.catalogue.drafts import EventDraft, draft_of, place_of
+from write_api.catalogue.policies import policy_of
 from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.status import action_of, may_become
 from write_api.catalogue.store import CatalogueStore
@@ -101,6 +102,11 @@ class CatalogueService:
             if place is not None:
                 venues = await self._store.venue_ids(connection, host.person_id, [place])
                 columns["venue_id"] = venues[place]
+            if "policy" in body.model_fields_set:
+                policy = policy_of(body.policy)
+                columns["policy_version"] = (
+                    0 if policy is None else await self._store.policy_version(connection, event_id, policy)
+                )
             document = await self._store.document(connection, event_id)
             artists_change = body.artists is not None and document and body.artists != document["artists"]
             if artists_change and body.artists is not None:
@@ -171,6 +177,9 @@ class CatalogueService:
         ]
         await self._store.insert_event_artists(
             connection, {event_id: [artists[name] for name in draft.artists] for event_id, draft in created}
+        )
+        await self._store.insert_policies(
+            connection, [(event_id, draft.policy) for event_id, draft in created if draft.policy is not None]
         )
         await self._make_seats(connection, await self._insert_ticket_types(connection, created))
         await self._record_creation(connection, host, created)

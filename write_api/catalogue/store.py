@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, LiteralString
 
+from psycopg.types.json import Jsonb
+
+from contracts.booking_policy import BookingPolicy
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 from write_api.catalogue.drafts import EventDraft, Place
@@ -83,6 +86,25 @@ class CatalogueStore:
         """Removes all artists from an event."""
         await connection.execute(self._queries["delete_event_artists"], {"event_id": event_id})
 
+    async def insert_policies(
+        self, connection: Connection, policies: Sequence[tuple[int, BookingPolicy]]
+    ) -> None:
+        """The first policies of new events, by their ids."""
+        rows = [_policy_columns(event_id, policy) for event_id, policy in policies]
+        if rows:
+            async with connection.cursor() as cursor:
+                await cursor.executemany(self._queries["insert_policy"], rows)
+
+    async def policy_version(self, connection: Connection, event_id: int, policy: BookingPolicy) -> int:
+        """The version of the event, which the caller has locked, that says this; made where it is new."""
+        parameters = _policy_columns(event_id, policy)
+        found = await (await connection.execute(self._queries["find_policy"], parameters)).fetchone()
+        if found is None:
+            found = await (await connection.execute(self._queries["insert_policy"], parameters)).fetchone()
+        assert found is not None  # noqa: S101 - INSERT RETURNING without conflict clause
+        version: int = found["version"]
+        return version
+
     async def lock_event(self, connection: Connection, event_id: int) -> Row | None:
         """The event's own columns, locked until the end of the transaction; None where there is none."""
         await connection.execute(self._queries["lead_queue_of_event"], {"event_id": event_id})
@@ -125,3 +147,8 @@ class CatalogueStore:
                 ids.append(None if row is None else row["id"])
                 if not cursor.nextset():
                     return ids
+
+
+def _policy_columns(event_id: int, policy: BookingPolicy) -> dict[str, Any]:
+    columns = policy.model_dump(exclude={"version"})
+    return {**columns, "event_id": event_id, "refund_policy": Jsonb(columns["refund_policy"])}

@@ -29,7 +29,11 @@ def a_row(**changes: Any) -> dict[str, Any]:
              "sales_start_at": None, "sales_end_at": None, "per_person_limit": 4},
         ],
         "price_minor_min": 1050, "price_minor_max": 9900, "capacity": 10, "seats_remaining": 5,
-        "hold_seconds": 600,
+        "hold_seconds": 600, "policy": {
+            "version": 3, "cancel_allowed": True, "cancel_until_seconds": 3600,
+            "refund_policy": [{"seconds_before_start": 86400, "percent": 50}], "edit_allowed": True,
+            "edit_until_seconds": 0, "transfer_allowed": False, "transfer_until_seconds": 0,
+        },
         **changes,
     }  # fmt: skip
 

@@ -7,11 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.money import minor_units
-from write_api.bookings.made import MadeBooking, MadeSeat
+from write_api.bookings.made import MadeBooking, MadePolicy, MadeRefundStep, MadeSeat
 
 ids = st.integers(1, 2**63 - 1)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+seconds = st.integers(0, 86_400)
+steps = st.builds(MadeRefundStep, seconds_before_start=seconds, percent=st.integers(0, 100))
+policies = st.builds(
+    MadePolicy,
+    version=st.integers(0, 9),
+    cancel_allowed=st.booleans(),
+    cancel_until_seconds=seconds,
+    refund_policy=st.lists(steps, max_size=1).map(tuple),
+    edit_allowed=st.booleans(),
+    edit_until_seconds=seconds,
+    transfer_allowed=st.booleans(),
+    transfer_until_seconds=seconds,
+)
 bookings = st.builds(
     lambda price_minor, currency, **more: MadeBooking(
         price_minor=price_minor, price=price_minor / 10 ** minor_units(currency), currency=currency, **more
@@ -29,6 +42,8 @@ bookings = st.builds(
     confirmed_at=st.none() | times,
     order_id=st.none() | ids,
     attendees=st.just([]),
+    policy=policies,
+    refund_minor=st.none(),
 )
 
 
