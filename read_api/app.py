@@ -23,6 +23,9 @@ from read_api.data_age import DataAge, DataAgeHeader
 from read_api.events import routes as events_routes
 from read_api.events.service import EventService
 from read_api.events.store import EventStore
+from read_api.orders import routes as orders_routes
+from read_api.orders.service import OrderService
+from read_api.orders.store import OrderStore
 from read_api.pages import pages_router
 from read_api.positions import PositionWatch, ReaderPosition
 from read_api.search import routes as search_routes
@@ -42,6 +45,7 @@ MAX_BODY_BYTES = 64 * 1024
 ELASTICSEARCH_CONNECTIONS = 64
 READER_POLL_SECONDS = 0.005
 INDEX_POLL_SECONDS = 0.025
+_OF_SOMEBODY = {"bookings", "orders"}
 
 
 class _Sources:
@@ -73,7 +77,7 @@ class _Sources:
             retry_on_status=(),
         )
         self.events, self.searches = EventStore(self.pool), SearchStore(self._elasticsearch)
-        self.bookings = BookingStore(self.pool)
+        self.bookings, self.orders = BookingStore(self.pool), OrderStore(self.pool)
         self.reader_age = DataAge("reader", self.events.confirmed_at)
         self.index_age = DataAge("index", self.searches.confirmed_at)
         ask_reader = ReaderPosition(self._positions_pool)
@@ -128,7 +132,7 @@ class ReadApi(FastAPI):
             for path in document["paths"].values():
                 for operation in path.values():
                     # FastAPI can't say that a token is optional: an empty requirement does.
-                    if "bookings" not in operation.get("tags", ()):
+                    if not _OF_SOMEBODY & set(operation.get("tags", ())):
                         operation["security"] = [{}, *operation.get("security", [])]
             self.openapi_schema = document
         return self.openapi_schema
@@ -151,7 +155,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app = ReadApi(
         sources,
         signer,
-        title="Frontrow: searches, event pages and your bookings",
+        title="Frontrow: searches, event pages, your bookings and orders",
         summary="What only reads, answered by the region that is asked. Changes are another document.",
         lifespan=lifespan,
         openapi_url="/openapi/read.json",
@@ -164,6 +168,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.state.index_position = sources.index_position
     app.state.events = EventService(sources.events)
     app.state.bookings = BookingService(sources.bookings)
+    app.state.orders = OrderService(sources.orders)
     app.state.search = SearchService(sources.searches)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(HeadAsGet)
@@ -171,7 +176,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.add_exception_handler(PassOnToPrimary, on_pass_on)
     health = health_router(process=PROCESS, region=settings.region, readiness=sources.readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
-    for routes in (search_routes, events_routes, bookings_routes):
+    for routes in (search_routes, events_routes, bookings_routes, orders_routes):
         app.include_router(routes.router)
     pages = pages_router()
     app.include_router(pages)

@@ -28,12 +28,16 @@ def tell(taken: Taken) -> None:
         told[taken.limit.name] = taken
 
 
-async def count_or_refuse(limiter: RateLimiter, *asked: tuple[Limit, str], refusal: str) -> None:
+async def count_or_refuse(
+    limiter: RateLimiter, *asked: tuple[Limit, str], refusal: str, count: int = 1
+) -> None:
     """Counts a request under these limits, and tells of the first, or of the one that refuses for longest.
+
+    `count` is as how many it counts.
 
     Raises Problem TOO_MANY_REQUESTS, which begins with the sentence `refusal`, where any of them refuses.
     """
-    judged = judge(await limiter.take(*asked), refusal=refusal)
+    judged = judge(await limiter.take(*asked, count=count), refusal=refusal)
     for one in judged.told:
         tell(one)
     if judged.problem is not None:

@@ -140,9 +140,12 @@ class RateLimiter:
         self._asked: list[_Asked] = []
         self._asking: asyncio.Task[None] | None = None
 
-    async def take(self, *asked: tuple[Limit, str]) -> list[Taken]:
-        """Counts one request under each (limit, key), or under none if any of them has no room."""
-        return await self._count(asked, 1)
+    async def take(self, *asked: tuple[Limit, str], count: int = 1) -> list[Taken]:
+        """Counts a request under each (limit, key), or under none if any of them has no room.
+
+        `count` is as how many it counts; as more than a limit allows at once it is always refused.
+        """
+        return await self._count(asked, count)
 
     async def give_back(self, *asked: tuple[Limit, str]) -> list[Taken]:
         """Takes back what `take` counted, as for a login that turned out to be right; says what is left."""

@@ -27,9 +27,11 @@ from write_api.api_keys.service import ApiKeyService
 from write_api.api_keys.store import ApiKeyStore
 from write_api.audit_log import AuditLog
 from write_api.bookings import routes as bookings_routes
+from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batches import BookingQueues, Confirm
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.limits import BookingLimits
+from write_api.bookings.placing import BookingPlacing
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
@@ -41,6 +43,9 @@ from write_api.guests.service import GuestService
 from write_api.guests.store import GuestStore
 from write_api.idempotency import IdempotentRequests
 from write_api.notifications.store import NotificationStore
+from write_api.orders import routes as orders_routes
+from write_api.orders.service import OrderService
+from write_api.orders.store import OrderStore
 from write_api.organisation_access import OrganisationAccess
 from write_api.organisations import routes as organisations_routes
 from write_api.organisations.service import OrganisationService
@@ -67,6 +72,7 @@ ROUTERS = tuple(
         personal_data_routes,
         catalogue_routes,
         bookings_routes,
+        orders_routes,
         administration_routes,
     )
 )
@@ -109,6 +115,14 @@ class Features:
         )
         stack.push_async_callback(queues.close)
         app.state.booking_queues = queues
+        attendees = AttendeeStore()
+        app.state.orders = OrderService(
+            self.pool,
+            OrderStore(),
+            BookingPlacing(self.booking_store, attendees, hold_seconds=self.settings.hold_seconds),
+            self.idempotent_requests,
+            seats_freed=self.freed_seats.tell,
+        )
 
         rate_limiter = RateLimiter(self.settings.redis)
         stack.push_async_callback(rate_limiter.close)
@@ -190,6 +204,7 @@ class Features:
                 accounts.erase,
                 guests.erase,
                 self.idempotent_requests.erase,
+                attendees.erase,
             ),
             limiter=rate_limiter,
         )

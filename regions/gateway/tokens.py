@@ -82,6 +82,7 @@ def token_check(mini_auth: Address) -> Json:
                 for name in OTHER_CREDENTIALS
             ),
             {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
+            {"match": {"path_separated_prefix": "/api/v1/orders"}, "requires": required},
             *({"match": _matched(rule), "requires": required_with_claims} for rule in ROLE_RULES),
             {"match": everything, "requires": optional},
         ],

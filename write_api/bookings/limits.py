@@ -27,9 +27,13 @@ class BookingLimits:
         self._by_person = BY_PERSON.times(times)
         self._by_address = BY_ADDRESS.times(times)
 
-    async def count_try(self, *, person_id: int, address: str) -> None:
-        """Counts one try before it is decided. Raises Problem TOO_MANY_REQUESTS."""
-        await count_or_refuse(self._limiter, *self._asked(person_id, address), refusal=_REFUSAL)
+    async def count_try(self, *, person_id: int, address: str, tries: int = 1) -> None:
+        """Counts a try before it is decided; that of an order as one of each of its bookings.
+
+        Raises Problem TOO_MANY_REQUESTS.
+        """
+        asked = self._asked(person_id, address)
+        await count_or_refuse(self._limiter, *asked, refusal=_REFUSAL, count=tries)
 
     async def judge_try(self, *, person_id: int, address: str) -> Judged:
         """As `count_try`, for who puts it on the answer by themselves."""

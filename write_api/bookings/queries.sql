@@ -229,3 +229,19 @@ CROSS JOIN LATERAL generate_series(1, b.seat_count) AS n
 -- At first all seats of a ticket type are left.
 INSERT INTO ticket_stock (event_id, ticket_type_id, remaining)
 SELECT * FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[], %(seat_counts)s::integer[])
+
+-- insert_attendees --
+-- Who comes to an event, the bookings of several items at once.
+INSERT INTO attendees (event_id, booking_id, seat_number, name, email)
+SELECT %(event_id)s, named.* FROM unnest(
+    %(booking_ids)s::bigint[], %(seat_numbers)s::integer[], %(names)s::text[], %(emails)s::text[]
+) AS named (booking_id, seat_number, name, email)
+
+-- delete_attendees --
+-- All of a booking.
+DELETE FROM attendees WHERE event_id = %(event_id)s AND booking_id = %(booking_id)s
+
+-- erase_attendees --
+-- All whom a person has named, whatever has become of the bookings.
+DELETE FROM attendees a USING bookings b
+WHERE b.person_id = %(person_id)s AND a.event_id = b.event_id AND a.booking_id = b.id

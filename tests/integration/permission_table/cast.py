@@ -103,6 +103,10 @@ class Cast:
         body = {"event_id": await self.event_id(), "quantity": 1}
         return await self._once("/api/v1/bookings", "customer", body)
 
+    async def order_id(self) -> int:
+        item = {"event_id": await self.event_id(), "quantity": 1}
+        return await self._once("/api/v1/orders", "customer", {"items": [item]})
+
     async def session_id(self) -> int:
         """Another than that of the token."""
         return self.world.make_session(self.person("customer").id)

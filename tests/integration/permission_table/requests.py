@@ -21,6 +21,10 @@ async def _booking(cast: Cast) -> Json:
     return {"event_id": await cast.event_id(), "quantity": 1}
 
 
+async def _order(cast: Cast) -> Json:
+    return {"items": [await _booking(cast)]}
+
+
 async def _revocation(cast: Cast) -> Json:
     return {"revoke": {"kind": "person", "person_id": await cast.person_id()}}
 
@@ -45,6 +49,7 @@ BODIES: dict[str, Body] = {
     "POST /api/v1/events/bulk": lambda _: {"events": [event_body()]},
     "PUT /api/v1/events/{event_id}": lambda _: {"name": "mine now"},
     "POST /api/v1/bookings": _booking,
+    "POST /api/v1/orders": _order,
     "POST /api/v1/organisations": lambda _: {"name": "ours"},
     "PUT /api/v1/organisations/{organisation_id}": lambda _: {"name": "ours"},
     "PUT /api/v1/organisations/{organisation_id}/members/{person_id}": lambda _: {"role": "scanner"},

@@ -28,7 +28,7 @@ CONSISTENCY_KEY = base64.b64encode(b"the key of the consistency token").decode()
 LINK_KEY = base64.b64encode(b"the key of links that are mailed").decode()
 TABLES = (
     "people", "venues", "artists", "events", "event_artists", "ticket_types", "ticket_stock", "seats",
-    "bookings",
+    "bookings", "orders", "attendees", "idempotent_requests",
 )  # fmt: skip
 
 

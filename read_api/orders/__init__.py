@@ -1,0 +1,1 @@
+"""A person's own orders, answered from the region's reader."""

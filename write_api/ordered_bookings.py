@@ -1,0 +1,66 @@
+"""What orders ask of the bookings: to be made, confirmed and cancelled together, in one transaction.
+
+The features never import each other; `features.py` hands the bookings to the orders.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service_kit.database import Connection
+from service_kit.email_address import Email
+from service_kit.fields import Line, RequestBody
+
+
+class AttendeeBody(RequestBody):
+    """Somebody who comes, as the person who books tells."""
+
+    name: Line
+    email: Email | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """Seats of an event; of its only ticket type where none is named. The first attendee has the first."""
+
+    event_id: int
+    ticket_type_id: int | None
+    quantity: int
+    attendees: Sequence[AttendeeBody] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BookingKey:
+    """The whole key of a booking."""
+
+    event_id: int
+    booking_id: int
+
+
+class OrderedBookings(Protocol):
+    """Bookings of an order, by the transaction of the caller, who locks nothing of any event in it."""
+
+    async def place(
+        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[OrderItem]
+    ) -> list[BookingKey]:
+        """Holds the seats of all items, or of none; the bookings in the order of the items.
+
+        Raises the Problem that a booking of the first refused item would be answered, with its index as
+        `item` and all that are refused as `refused_items`.
+        """
+        ...
+
+    async def confirm(self, connection: Connection, bookings: Sequence[BookingKey]) -> None:
+        """Makes all holds final that were not cancelled alone, or none.
+
+        Raises Problem BOOKING_STATE, EVENT_NOT_BOOKABLE, with the booking that it is for as `booking_id`.
+        """
+        ...
+
+    async def cancel(self, connection: Connection, bookings: Sequence[BookingKey]) -> Sequence[int]:
+        """Gives back the seats of all that still have some; the events of whose seats some came free.
+
+        Raises Problem BOOKING_STATE, REFUSED_BY_POLICY where one may not be cancelled, with its id as
+        `booking_id`, and BOOKING_STATE where all have expired.
+        """
+        ...
