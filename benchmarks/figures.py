@@ -25,6 +25,12 @@ def goal_line(name: str, figure: float, at_least: float) -> str:
     return f"  {name:36}{figure:>10}   goal: at least {at_least}, {met}"
 
 
+def limit_line(name: str, figure: float, at_most: float) -> str:
+    """A line that says whether a figure stays within what is asked of it."""
+    met = "met" if figure <= at_most else "NOT met"
+    return f"  {name:36}{figure:>10}   goal: at most {at_most:g}, {met}"
+
+
 def keep(name: str, figures: Mapping[str, Any]) -> None:
     """Writes them to `results/<name>.json`."""
     RESULTS.mkdir(exist_ok=True)

@@ -54,10 +54,10 @@ def cpu_percent_of_a_core(status: dict[str, Any], seconds: float) -> dict[str, f
 
 
 def _cpu_seconds_by_name(components: Mapping[str, Sequence[Family]]) -> dict[str, float]:
-    return {name: sum(map(_cpu_seconds, component)) for name, component in components.items()}
+    return {name: sum(map(cpu_seconds, component)) for name, component in components.items()}
 
 
-def _cpu_seconds(family: Family) -> float:
+def cpu_seconds(family: Family) -> float:
     """User and system time; of sessions that have ended, what their parent was told."""
     total = 0.0
     for position, process in enumerate(family):

@@ -57,7 +57,7 @@ class PostgresqlCluster:
         self._catalogue = load_catalogue().shifted(free_port_offset(NODES))
         own = {"fsync": "on" if fsync else "off", **(settings or {})}
         self._mains = {node: _Main(self.site(node), own) for node in NODES}
-        self._links = Links(self.site(GLOBAL))
+        self.links = Links(self.site(GLOBAL))
         self._running: dict[Component, subprocess.Popen[bytes]] = {}
         self.primary = PRIMARY
 
@@ -92,7 +92,7 @@ class PostgresqlCluster:
 
     def start_all(self) -> None:
         """Starts the links, the primary, and both standbys at once; returns when both stream."""
-        self.run(self._links)
+        self.run(self.links)
         self.start(PRIMARY)
         with ThreadPoolExecutor() as threads:
             list(threads.map(self.start, STANDBYS))
@@ -163,9 +163,10 @@ class PostgresqlCluster:
 
     def end(self, component: Component) -> None:
         """SIGKILL for all processes of a component; returns when they are gone."""
+        found: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may have ended by itself
+            found = self.processes(component)
         process = self._running.pop(component)
-        family = [process.pid, *(one.pid for one in psutil.Process(process.pid).children(recursive=True))]
-        found = [psutil.Process(pid) for pid in family if psutil.pid_exists(pid)]
         for one in found:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
@@ -203,7 +204,7 @@ class PostgresqlCluster:
 
     def _order(self, change: Mapping[str, object], nodes: Sequence[str]) -> None:
         directions = [direction_name(*pair) for node in nodes for pair in ((PRIMARY, node), (node, PRIMARY))]
-        ask(self._links.address, {"directions": directions, **change})
+        ask(self.links.address, {"directions": directions, **change})
 
 
 class _Main(Main):
