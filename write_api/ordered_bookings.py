@@ -1,12 +1,15 @@
-"""What orders ask of the bookings: to be made, confirmed and cancelled together, in one transaction.
+"""What orders ask of the bookings: to be made, confirmed and cancelled together, for whoever comes.
 
 The features never import each other; `features.py` hands the bookings to the orders.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
+from pydantic import Field
+
+from contracts.booking import MAX_SEATS_PER_BOOKING
 from service_kit.database import Connection
 from service_kit.email_address import Email
 from service_kit.fields import Line, RequestBody
@@ -17,6 +20,21 @@ class AttendeeBody(RequestBody):
 
     name: Line
     email: Email | None = None
+
+
+Attendees = Annotated[
+    list[AttendeeBody],
+    Field(
+        max_length=MAX_SEATS_PER_BOOKING,
+        description="Who comes: at most one a seat; the first is for the first seat.",
+    ),
+]
+
+
+def refuse_more_attendees_than_seats(attendees: Sequence[AttendeeBody], seats: int) -> None:
+    """Raises ValueError where somebody would have no seat."""
+    if len(attendees) > seats:
+        raise ValueError(f"{len(attendees)} attendees are named for {seats} seats")
 
 
 @dataclass(frozen=True, slots=True)

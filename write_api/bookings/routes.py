@@ -18,7 +18,7 @@ from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.limits import BookingLimits
-from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.schemas import AttendeesBody, BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.idempotency import IdempotencyKey
 
@@ -67,6 +67,7 @@ async def create_booking(
     person: Person,
     limits: Limits,
     queues: Queues,
+    service: Service,
     idempotency_key: IdempotencyKey = None,
 ) -> Booking:
     """Hold seats of an active event; confirm before `hold_expires_at`.
@@ -74,6 +75,8 @@ async def create_booking(
     Repeated with the same `Idempotency-Key` within 24 hours, it books nothing more and answers the same.
     """
     await limits.count_try(person_id=person.person_id, address=client_address(request))
+    if body.attendees:
+        return await service.create_for(person.person_id, body, idempotency_key=idempotency_key)
     return await queues.create(person.person_id, body, idempotency_key=idempotency_key)
 
 
@@ -92,6 +95,26 @@ async def list_bookings(
 async def get_booking(booking_id: PathId, person: Reader, service: Service) -> Booking:
     """One booking of yours."""
     return await service.get(person.person_id, booking_id)
+
+
+@router.put(
+    "/{booking_id}/attendees",
+    responses=refusals(
+        problems.BOOKING_STATE,
+        problems.EVENT_NOT_BOOKABLE,
+        problems.REFUSED_BY_POLICY,
+        *_ONE_BOOKING,
+        *BODY_REQUEST,
+    ),
+)
+async def change_attendees(
+    booking_id: PathId, body: AttendeesBody, person: Person, service: Service
+) -> Booking:
+    """Say who comes, in place of all who were named, before the event starts, if the policy lets you.
+
+    Repeating it is harmless.
+    """
+    return await service.change_attendees(person.person_id, booking_id, body)
 
 
 @router.put("/{booking_id}/confirm", responses=refusals(problems.BOOKING_STATE, *_ONE_BOOKING))

@@ -10,7 +10,9 @@ from contracts.booking import Booking, BookingPage, booking_from_row, booking_pa
 from service_kit.database import Connection, Pool
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
+from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.freed_seats import FreedSeats
+from write_api.bookings.grants import MadeBefore, Wish, grant_in_order
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
@@ -20,8 +22,9 @@ from write_api.bookings.rules import (
     refusal_to_book,
     refusal_to_cancel,
     refusal_to_confirm,
+    refusal_to_edit,
 )
-from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.schemas import AttendeesBody, BookingCreate
 from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
 
 
@@ -33,6 +36,7 @@ class BookingService:
     ) -> None:
         self._pool = pool
         self._store = store
+        self._attendees = AttendeeStore()
         self._hold_seconds = hold_seconds
         self._freed_seats = freed_seats or FreedSeats()
 
@@ -72,6 +76,46 @@ class BookingService:
                 now=now,
                 hold_seconds=self._hold_seconds,
             )
+            return await self._booking(connection, booking_id, person_id)
+
+    async def create_for(
+        self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
+    ) -> Booking:
+        """Holds seats for attendees, by a transaction of its own; otherwise as a batch does.
+
+        Repeated with the same key it books nothing more, whoever is named then.
+        """
+        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
+        async with self._pool.connection() as connection, connection.transaction():
+            sale = await self._store.lock_sale(connection, body.event_id, [wish])
+            if sale is None:
+                raise Problem(problems.NOT_FOUND, f"There is no event {body.event_id}.")
+            [outcome] = grant_in_order(sale, [wish])
+            if isinstance(outcome, Refusal):
+                _refuse(outcome)
+            if isinstance(outcome, MadeBefore):
+                made = await self._booking(connection, outcome.booking_id, person_id)
+                return made.model_copy(update={"status": "held", "confirmed_at": None, "refund_minor": None})
+            [booking_id] = await self._store.insert_bookings(
+                connection, body.event_id, sale, [outcome], hold_seconds=self._hold_seconds
+            )
+            await self._attendees.insert(connection, body.event_id, {booking_id: body.attendees})
+            return await self._booking(connection, booking_id, person_id)
+
+    async def change_attendees(self, person_id: int, booking_id: int, body: AttendeesBody) -> Booking:
+        """Names who comes, and nobody else; repeated, it answers the same.
+
+        Raises Problem NOT_FOUND, INVALID_REQUEST, BOOKING_STATE, EVENT_NOT_BOOKABLE, REFUSED_BY_POLICY.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            event, booking = await self._lock(connection, person_id, booking_id)
+            refusal = refusal_to_edit(booking.state, event, now=booking.now)
+            if refusal is not None:
+                _refuse(refusal)
+            if len(body.attendees) > booking.quantity:
+                detail = f"{len(body.attendees)} attendees are named for {booking.quantity} seats."
+                raise Problem(problems.INVALID_REQUEST, detail)
+            await self._attendees.replace(connection, booking.event_id, booking_id, body.attendees)
             return await self._booking(connection, booking_id, person_id)
 
     async def confirm(self, person_id: int, booking_id: int) -> Booking:

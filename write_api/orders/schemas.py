@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from contracts.booking import MAX_SEATS_PER_BOOKING
 from contracts.order import MAX_ITEMS_PER_ORDER
 from service_kit.fields import Id, RequestBody
-from write_api.ordered_bookings import AttendeeBody
+from write_api.ordered_bookings import Attendees, refuse_more_attendees_than_seats
 
 
 class OrderItemBody(RequestBody):
@@ -16,14 +16,11 @@ class OrderItemBody(RequestBody):
     event_id: Id
     quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_SEATS_PER_BOOKING)]
     ticket_type_id: Id | None = Field(default=None, description="Needed where the event has several.")
-    attendees: Annotated[list[AttendeeBody], Field(max_length=MAX_SEATS_PER_BOOKING)] = Field(
-        default=[], description="At most one a seat; the first is for the first seat. Can be named later."
-    )
+    attendees: Attendees = Field(default=[])
 
     @model_validator(mode="after")
     def _each_has_a_seat(self) -> Self:
-        if len(self.attendees) > self.quantity:
-            raise ValueError(f"{len(self.attendees)} attendees are named for {self.quantity} seats")
+        refuse_more_attendees_than_seats(self.attendees, self.quantity)
         return self
 
 

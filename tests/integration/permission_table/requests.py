@@ -49,6 +49,7 @@ BODIES: dict[str, Body] = {
     "POST /api/v1/events/bulk": lambda _: {"events": [event_body()]},
     "PUT /api/v1/events/{event_id}": lambda _: {"name": "mine now"},
     "POST /api/v1/bookings": _booking,
+    "PUT /api/v1/bookings/{booking_id}/attendees": lambda _: {"attendees": [{"name": "Ann"}]},
     "POST /api/v1/orders": _order,
     "POST /api/v1/organisations": lambda _: {"name": "ours"},
     "PUT /api/v1/organisations/{organisation_id}": lambda _: {"name": "ours"},
