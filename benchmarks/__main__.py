@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from benchmarks import gateway_bench, token_checks
+from benchmarks import gateway_bench, storage, token_checks
 from benchmarks.bookings import bench as bookings_bench
 from benchmarks.platform_bench import ONE_REGION, THREE_REGIONS, report_ratios
 
@@ -13,6 +13,7 @@ BENCHMARKS = {
     token_checks.NAME: token_checks.run,
     gateway_bench.NAME: gateway_bench.run,
     bookings_bench.NAME: bookings_bench.run,
+    storage.NAME: storage.run,
     **{one.name: one.run for one in (ONE_REGION, THREE_REGIONS)},
 }
 
