@@ -32,6 +32,9 @@ from read_api.search import routes as search_routes
 from read_api.search.service import SearchService
 from read_api.search.store import SearchStore
 from read_api.settings import ReadApiSettings
+from read_api.waitlist import routes as waitlist_routes
+from read_api.waitlist.service import WaitlistService
+from read_api.waitlist.store import WaitlistStore
 from service_kit.database import create_pool
 from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
@@ -45,7 +48,7 @@ MAX_BODY_BYTES = 64 * 1024
 ELASTICSEARCH_CONNECTIONS = 64
 READER_POLL_SECONDS = 0.005
 INDEX_POLL_SECONDS = 0.025
-_OF_SOMEBODY = {"bookings", "orders"}
+_OF_SOMEBODY = {"bookings", "orders", "waitlist"}
 
 
 class _Sources:
@@ -78,6 +81,7 @@ class _Sources:
         )
         self.events, self.searches = EventStore(self.pool), SearchStore(self._elasticsearch)
         self.bookings, self.orders = BookingStore(self.pool), OrderStore(self.pool)
+        self.waitlist = WaitlistStore(self.pool)
         self.reader_age = DataAge("reader", self.events.confirmed_at)
         self.index_age = DataAge("index", self.searches.confirmed_at)
         ask_reader = ReaderPosition(self._positions_pool)
@@ -169,6 +173,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.state.events = EventService(sources.events)
     app.state.bookings = BookingService(sources.bookings)
     app.state.orders = OrderService(sources.orders)
+    app.state.waitlist = WaitlistService(sources.waitlist)
     app.state.search = SearchService(sources.searches)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(HeadAsGet)
@@ -176,7 +181,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.add_exception_handler(PassOnToPrimary, on_pass_on)
     health = health_router(process=PROCESS, region=settings.region, readiness=sources.readiness)
     app.include_router(health, dependencies=[Depends(PUBLIC)])
-    for routes in (search_routes, events_routes, bookings_routes, orders_routes):
+    for routes in (search_routes, events_routes, bookings_routes, orders_routes, waitlist_routes):
         app.include_router(routes.router)
     pages = pages_router()
     app.include_router(pages)

@@ -47,6 +47,7 @@ from write_api.audit_log import AuditLog
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.hot import METHOD_AND_PATH, HotBooking
+from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.store import BookingStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.consistency import AnswerConsistency
@@ -62,6 +63,8 @@ from write_api.settings import WriteApiSettings
 from write_api.signing_keys.service import KeyRing
 from write_api.signing_keys.store import SigningKeyStore
 from write_api.standing import OnlyAsWriter, Standing
+from write_api.waitlist.offers import WaitlistOffers
+from write_api.waitlist.store import WaitlistStore
 from write_api.writer_state import WriterRule, WriterState, writer_state
 
 PROCESS = "write_api"
@@ -70,7 +73,7 @@ FIRST_CONNECTION_SECONDS = 30.0
 HIGHEST_GENERATION = "highest-generation-seen"
 
 REQUEST_CONNECTIONS = 16
-CONTROL_CONNECTIONS = 4  # gate, heartbeat, expiry and one to spare: never behind requests in a queue
+CONTROL_CONNECTIONS = 5  # gate, heartbeat, expiry, waitlist, one to spare: never behind requests in a queue
 
 
 class WriteApi(FastAPI):
@@ -198,6 +201,11 @@ class _Parts:
             ),
             transport=settings.smtp_server,
         )
+        waitlist_sale = WaitlistSale(booking_store, offer_seconds=settings.waitlist_offer_seconds)
+        self._waitlist_offers = WaitlistOffers(
+            self._control_pool, WaitlistStore(), sale=waitlist_sale, notify=notifications.enqueue
+        )
+        freed_seats.listen(self._waitlist_offers.kick)
         self._features = Features(
             settings=settings,
             pool=self._requests_pool,
@@ -205,6 +213,8 @@ class _Parts:
             account_store=account_store,
             booking_store=booking_store,
             freed_seats=freed_seats,
+            waitlist_sale=waitlist_sale,
+            waitlist_offers=self._waitlist_offers,
             idempotent_requests=idempotent_requests,
             account_links=account_links,
             guest_links=guest_links,
@@ -268,6 +278,7 @@ class _Parts:
             "signing-keys": self._key_ring.run,
             "hold-expiry": self._expiry.run,
             "idempotency-key-expiry": self._key_expiry.run,
+            "waitlist-offers": self._waitlist_offers.run,
             "notifications": self._delivery.run,
             "api-key-uses": self._api_key_uses.run,
         }
@@ -323,6 +334,7 @@ async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
         "events_host_id_fkey",
         "venues_host_id_fkey",
         "organisations_created_by_fkey",
+        "waitlist_entries_person_id_fkey",
         "orders_person_id_fkey",
         "idempotent_requests_person_id_fkey",
     }:

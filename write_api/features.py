@@ -31,6 +31,7 @@ from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batches import BookingQueues, Confirm
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.limits import BookingLimits
+from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.placing import BookingPlacing
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
@@ -60,6 +61,10 @@ from write_api.sessions.refresh_tokens import RefreshTokens
 from write_api.sessions.service import SessionService
 from write_api.sessions.store import SessionStore
 from write_api.settings import WriteApiSettings
+from write_api.waitlist import routes as waitlist_routes
+from write_api.waitlist.offers import WaitlistOffers
+from write_api.waitlist.service import WaitlistService
+from write_api.waitlist.store import WaitlistStore
 
 ROUTERS = tuple(
     routes.router
@@ -73,6 +78,7 @@ ROUTERS = tuple(
         catalogue_routes,
         bookings_routes,
         orders_routes,
+        waitlist_routes,
         administration_routes,
     )
 )
@@ -88,6 +94,8 @@ class Features:
     account_store: AccountStore
     booking_store: BookingStore
     freed_seats: FreedSeats
+    waitlist_sale: WaitlistSale
+    waitlist_offers: WaitlistOffers
     idempotent_requests: IdempotentRequests
     account_links: AccountLinks
     guest_links: GuestLinkDesk
@@ -100,7 +108,7 @@ class Features:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""
         passwords = PasswordHashing(self.hasher)
         stack.callback(passwords.close)
-        app.state.bookings = BookingService(
+        bookings = app.state.bookings = BookingService(
             self.pool,
             self.booking_store,
             hold_seconds=self.settings.hold_seconds,
@@ -126,7 +134,17 @@ class Features:
 
         rate_limiter = RateLimiter(self.settings.redis)
         stack.push_async_callback(rate_limiter.close)
-        app.state.booking_limits = BookingLimits(rate_limiter, times=self.settings.request_limits_times)
+        booking_limits = BookingLimits(rate_limiter, times=self.settings.request_limits_times)
+        app.state.booking_limits = booking_limits
+        app.state.count_try_for_seats = booking_limits.count_try
+        waitlist = WaitlistService(
+            self.pool,
+            WaitlistStore(),
+            sale=self.waitlist_sale,
+            decline=bookings.cancel,
+            offers=self.waitlist_offers,
+        )
+        app.state.waitlist = waitlist
         account_mail_limits = mail_limits(rate_limiter)
         accounts = AccountService(
             self.pool,
@@ -198,6 +216,8 @@ class Features:
             # The sessions' lock comes before any row's; by the account's e-mail its mails are found.
             erasures=(
                 sessions.erase,
+                # Before the person's row is locked: who offers seats locks the entry first.
+                waitlist.erase,
                 api_keys.erase,
                 self.notifications.erase,
                 organisations.erase,

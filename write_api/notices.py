@@ -3,14 +3,20 @@
 The features never import each other; `features.py` hands these functions from one to the other.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from service_kit.database import Connection
 
-Template = Literal["confirm_email", "account_exists", "password_reset", "password_changed", "guest_link"]
+Template = Literal[
+    "confirm_email", "account_exists", "password_reset", "password_changed", "guest_link", "waitlist_offer"
+]
 """Which letter is written; see write_api/notifications/letters.py."""
+
+
+Parameters = Mapping[str, int | str]
+"""What a letter tells, by name; times in ISO 8601."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,14 @@ class Notify(Protocol):
         template: Template,
         to: To,
         *,
+        parameters: Parameters | None = None,
         merge_seconds: int = 0,
     ) -> None:
-        """Raises psycopg.Error. One of this template and e-mail within `merge_seconds` counts for both."""
+        """Raises psycopg.Error. One of this template and e-mail within `merge_seconds` counts for both.
+
+        `parameters` are what the template needs besides the recipient: numbers and times, nothing that
+        somebody wrote and nothing secret.
+        """
         ...
 
 

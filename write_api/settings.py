@@ -53,6 +53,12 @@ class WriteApiSettings(ApiSettings):
         le=10_000,
         description="How many times the limits of bookings are multiplied: 1, but where all are one address.",
     )
+    waitlist_offer_seconds: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="How long seats that came free are held for somebody on the waitlist.",
+    )
     hold_seconds: int = Field(
         default=300, ge=1, le=3600, description="How long a booking holds its seats until it is confirmed."
     )

@@ -80,6 +80,8 @@ def virtual_host(allowed_origins: Sequence[str]) -> Json:
             _write(_below("/api/v1/bookings")),
             _read_or_pass_on(_below("/api/v1/orders", "GET", "HEAD")),
             _write(_below("/api/v1/orders")),
+            _read_or_pass_on(_below("/api/v1/waitlist", "GET", "HEAD")),
+            _write(_below("/api/v1/waitlist", "POST", "DELETE")),
             _stream(_pattern(r"/api/v1/events/\d+/availability", "GET")),
             *(_search(_exact(path)) for path in SEARCH_PATHS),
             _read_or_pass_on(_below("/api/v1/events", "GET", "HEAD")),

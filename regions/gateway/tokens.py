@@ -83,6 +83,7 @@ def token_check(mini_auth: Address) -> Json:
             ),
             {"match": {"path_separated_prefix": "/api/v1/bookings"}, "requires": required},
             {"match": {"path_separated_prefix": "/api/v1/orders"}, "requires": required},
+            {"match": {"path_separated_prefix": "/api/v1/waitlist"}, "requires": required},
             *({"match": _matched(rule), "requires": required_with_claims} for rule in ROLE_RULES),
             {"match": everything, "requires": optional},
         ],

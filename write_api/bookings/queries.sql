@@ -26,6 +26,10 @@ FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_ty
 SELECT ticket_type_id, remaining FROM ticket_stock
 WHERE event_id = %(event_id)s ORDER BY ticket_type_id FOR UPDATE
 
+-- select_stock --
+-- Seats left, without a lock: as of now, and maybe gone at once.
+SELECT remaining FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+
 -- select_time_and_line --
 -- A statement of its own, so that time and waitlist are read after the locks were granted: with the locks, it
 -- would not see who joined the waitlist while they were waited for. One look at an index a ticket type.

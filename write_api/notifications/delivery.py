@@ -115,7 +115,11 @@ class NotificationDelivery:
             return
         try:
             message = self._writer.write(
-                claimed.template, recipient, notification_id=claimed.id, created_at=claimed.created_at
+                claimed.template,
+                recipient,
+                parameters=claimed.parameters,
+                notification_id=claimed.id,
+                created_at=claimed.created_at,
             )
             await transport.send(message)
         except (MailNotTakenError, LetterError) as error:

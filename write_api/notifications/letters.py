@@ -14,7 +14,7 @@ from email.utils import format_datetime
 
 from mini_auth.guest_links import GuestLinkDesk
 from write_api.account_links import AccountLinks
-from write_api.notices import Recipient
+from write_api.notices import Parameters, Recipient
 
 ACCOUNT_PAGE = "account.html"
 
@@ -48,13 +48,22 @@ class LetterWriter:
         }
 
     def write(
-        self, template: str, recipient: Recipient, *, notification_id: int, created_at: datetime
+        self,
+        template: str,
+        recipient: Recipient,
+        *,
+        notification_id: int,
+        created_at: datetime,
+        parameters: Parameters | None = None,
     ) -> EmailMessage:
         """The mail of a notification, under the same Message-ID each time. Raises LetterError."""
-        if template not in self._templates:
-            raise LetterError(f"there is no template {template}")
         now = datetime.now(UTC)
-        letter = self._templates[template](recipient, now)
+        if template == "waitlist_offer":
+            letter = self._waitlist_offer(parameters or {}, now)
+        elif template in self._templates:
+            letter = self._templates[template](recipient, now)
+        else:
+            raise LetterError(f"there is no template {template}")
         is_ascii = recipient.email.rpartition("@")[0].isascii()
         message = EmailMessage(policy=email.policy.SMTP.clone(utf8=not is_ascii))
         domain = self.sender.rpartition("@")[2]
@@ -119,6 +128,27 @@ class LetterWriter:
             "bookings; whoever has it can change them:\n\n"
             f"{self._link('#guest', code)}\n\n"
             "If it is not you, there is nothing to do.\n",
+        )
+
+    def _waitlist_offer(self, parameters: Parameters, now: datetime) -> _Letter:
+        try:
+            booking_id = int(parameters["booking_id"])
+            expires_at = datetime.fromisoformat(str(parameters["expires_at"])).astimezone(UTC)
+        except (KeyError, ValueError):
+            raise LetterError("the offer names no booking, or no time") from None
+        until = f"{expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        if now >= expires_at:
+            return _Letter(
+                "Seats were held for you at Frontrow",
+                f"Seats that you wait for came free and were held for you until {until}, as booking\n"
+                f"{booking_id}. That has passed: if you did not confirm it, they went to the next. You can\n"
+                f"join the waitlist again at {self._public_url}\n",
+            )
+        return _Letter(
+            "Seats are held for you at Frontrow",
+            f"Seats that you wait for came free. They are held for you until\n\n    {until}\n\n"
+            f"as booking {booking_id}. Confirm it before then at {self._public_url}\n\n"
+            "If you don't want them any more, cancel the booking, or do nothing: then they go to the next.\n",
         )
 
     def _reset_link(self, recipient: Recipient, now: datetime) -> str:

@@ -6,7 +6,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('notifications to ' || %(email_fol
 -- Always one row, so that a request costs the same whatever there was before.
 INSERT INTO notifications (channel, template, parameters, person_id, email_folded, status)
 SELECT
-    'mail', %(template)s, '{}', %(person_id)s::bigint, %(email_folded)s::text,
+    'mail', %(template)s, %(parameters)s, %(person_id)s::bigint, %(email_folded)s::text,
     CASE WHEN EXISTS (
         SELECT FROM notifications
         WHERE email_folded = %(email_folded)s::text AND template = %(template)s
@@ -21,7 +21,7 @@ WHERE id IN (
     SELECT id FROM notifications WHERE status = 'queued' AND due_at <= clock_timestamp()
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
-RETURNING id, template, person_id, email_folded, tries, created_at
+RETURNING id, template, parameters, person_id, email_folded, tries, created_at
 
 -- put_back --
 -- Was claimed, and not tried.

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+from psycopg.types.json import Jsonb
+
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
-from write_api.notices import Recipient, Template, To, ToAccountOf, ToPerson
+from write_api.notices import Parameters, Recipient, Template, To, ToAccountOf, ToPerson
 
 LEASE_SECONDS = 120
 MAX_COUNTED = 1000
@@ -21,6 +23,7 @@ class Claimed:
 
     id: int
     template: str
+    parameters: Parameters
     to: To
     tries: int
     created_at: datetime
@@ -46,17 +49,19 @@ class NotificationStore:
         template: Template,
         to: To,
         *,
+        parameters: Parameters | None = None,
         merge_seconds: int = 0,
     ) -> None:
         """Queues a mail; see `write_api.notices.Notify`."""
-        parameters: dict[str, Any] = {"template": template, "merge_seconds": merge_seconds}
+        row: dict[str, Any] = {"template": template, "merge_seconds": merge_seconds}
+        row["parameters"] = Jsonb(dict(parameters or {}))
         match to:
             case ToPerson(person_id):
-                parameters |= {"person_id": person_id, "email_folded": None}
+                row |= {"person_id": person_id, "email_folded": None}
             case ToAccountOf(email_folded):
-                parameters |= {"person_id": None, "email_folded": email_folded}
+                row |= {"person_id": None, "email_folded": email_folded}
                 await connection.execute(self._queries["lock_email"], {"email_folded": email_folded})
-        await connection.execute(self._queries["enqueue"], parameters)
+        await connection.execute(self._queries["enqueue"], row)
 
     async def claim(self, connection: Connection, *, limit: int) -> list[Claimed]:
         """Takes at most `limit` that are due."""
@@ -108,4 +113,4 @@ class NotificationStore:
 def _claimed(row: Row) -> Claimed:
     person_id = row["person_id"]
     to = ToAccountOf(row["email_folded"]) if person_id is None else ToPerson(person_id)
-    return Claimed(row["id"], row["template"], to, row["tries"], row["created_at"])
+    return Claimed(row["id"], row["template"], row["parameters"], to, row["tries"], row["created_at"])

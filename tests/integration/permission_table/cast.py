@@ -107,6 +107,20 @@ class Cast:
         item = {"event_id": await self.event_id(), "quantity": 1}
         return await self._once("/api/v1/orders", "customer", {"items": [item]})
 
+    async def sold_out_event_id(self) -> int:
+        """The host has its only seat."""
+        if "sold out" not in self._made:
+            body = event_body(available_seats=1, organisation_id=self.organisation())
+            self._made["sold out"] = await self._made_by("host", "/api/v1/events", body)
+            seat = {"event_id": self._made["sold out"], "quantity": 1}
+            await self._made_by("host", "/api/v1/bookings", seat)
+        return self._made["sold out"]
+
+    async def entry_id(self) -> int:
+        """The customer waits for it."""
+        body = {"event_id": await self.sold_out_event_id(), "quantity": 1}
+        return await self._once("/api/v1/waitlist", "customer", body)
+
     async def session_id(self) -> int:
         """Another than that of the token."""
         return self.world.make_session(self.person("customer").id)
@@ -129,10 +143,13 @@ class Cast:
 
     async def _once(self, path: str, owner: str, body: dict[str, Any]) -> int:
         if path not in self._made:
-            answer = await self.world.send("write_api", "POST", path, self.bearer(owner), {"json": body})
-            assert answer.status_code == 201, answer.text
-            self._made[path] = int(answer.json()["id"])
+            self._made[path] = await self._made_by(owner, path, body)
         return self._made[path]
+
+    async def _made_by(self, owner: str, path: str, body: dict[str, Any]) -> int:
+        answer = await self.world.send("write_api", "POST", path, self.bearer(owner), {"json": body})
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
 
 
 CALLERS: dict[str, Callable[[Cast], Headers]] = {

@@ -25,6 +25,10 @@ async def _order(cast: Cast) -> Json:
     return {"items": [await _booking(cast)]}
 
 
+async def _place_in_line(cast: Cast) -> Json:
+    return {"event_id": await cast.sold_out_event_id(), "quantity": 1}
+
+
 async def _revocation(cast: Cast) -> Json:
     return {"revoke": {"kind": "person", "person_id": await cast.person_id()}}
 
@@ -51,6 +55,7 @@ BODIES: dict[str, Body] = {
     "POST /api/v1/bookings": _booking,
     "PUT /api/v1/bookings/{booking_id}/attendees": lambda _: {"attendees": [{"name": "Ann"}]},
     "POST /api/v1/orders": _order,
+    "POST /api/v1/waitlist": _place_in_line,
     "POST /api/v1/organisations": lambda _: {"name": "ours"},
     "PUT /api/v1/organisations/{organisation_id}": lambda _: {"name": "ours"},
     "PUT /api/v1/organisations/{organisation_id}/members/{person_id}": lambda _: {"role": "scanner"},

@@ -2,7 +2,7 @@
 
 import email.policy
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 
 import pytest
@@ -48,6 +48,32 @@ def test_a_link_is_for_its_recipient_and_the_password_of_now() -> None:
         assert (link.subject, link.version) == (7, 3)
         assert 3500 < (link.expires_at - now).total_seconds() <= 3601
     assert LINKS.read_confirmation(code("confirm_email"), now=now) == 7
+
+
+def offer_letter(seconds_left: int, **changes: str | int) -> str:
+    expires_at = datetime.now(UTC) + timedelta(seconds=seconds_left)
+    parameters: dict[str, str | int] = {"booking_id": 51, "expires_at": expires_at.isoformat(), **changes}
+    recipient = Recipient(7, "ann@example.com", password_version=3, is_confirmed=False)
+    message = WRITER.write(
+        "waitlist_offer", recipient, notification_id=12, created_at=CREATED_AT, parameters=parameters
+    )
+    return str(message.get_content())
+
+
+def test_an_offer_names_the_booking_and_its_deadline_and_does_not_call_to_confirm_what_has_lapsed() -> None:
+    text = offer_letter(600, expires_at="2199-05-06T07:08:09+02:00")
+    assert "booking 51" in text
+    assert "2199-05-06 05:08:09 UTC" in text
+    assert "Confirm it before then" in text
+    late = offer_letter(-1)
+    assert "has passed" in late
+    assert "Confirm" not in late
+
+
+@pytest.mark.parametrize("changes", [{"expires_at": "soon"}, {"booking_id": "x"}])
+def test_an_offer_without_booking_or_deadline_is_not_written(changes: dict[str, str]) -> None:
+    with pytest.raises(LetterError):
+        offer_letter(600, **changes)
 
 
 def test_a_guests_link_is_the_recipients_own() -> None:

@@ -1,0 +1,1 @@
+"""What a person waits for, answered from the region's reader."""

@@ -1,0 +1,1 @@
+"""Who waits for seats, and offers of those that come free: first come, first served."""
