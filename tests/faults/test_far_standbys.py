@@ -37,6 +37,8 @@ SEATS = 2000
 SAMPLES = sized(200, 2000)
 ANSWERS_BEFORE_DEATH = (100, 200)
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
+LAST_GASP_SECONDS = 0.16
+"""Between the death of its lines and its own a primary still commits: who trusts its disk acknowledges it."""
 CONTROL = "commits-for-the-quorum"
 WAITS = """
     SELECT a.application_name, l.locktype, l.mode, l.relation::regclass::text AS relation, a.query
@@ -143,7 +145,7 @@ async def going_on(far: Far) -> "AsyncIterator[asyncio.Task[None]]":
 
 
 async def primary_dies(cluster: PostgresqlCluster, far: Far) -> None:
-    """Kills the primary when so much was sold, with what is under way, and promotes who has more of it."""
+    """Kills the primary when so much was sold, its lines first; promotes who has more of it."""
     target = len(far.ledger.bookings) + random.Random(SEED).randint(*ANSWERS_BEFORE_DEATH)
 
     async def has_sold() -> bool:
@@ -151,6 +153,7 @@ async def primary_dies(cluster: PostgresqlCluster, far: Far) -> None:
 
     await eventually(f"{target} bookings", has_sold)
     await asyncio.to_thread(cluster.cut, *STANDBYS)
+    await asyncio.sleep(LAST_GASP_SECONDS)
     await asyncio.to_thread(cluster.kill, cluster.primary)
     await asyncio.to_thread(cluster.promote, max(STANDBYS, key=cluster.received_lsn))
 
