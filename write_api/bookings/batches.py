@@ -17,7 +17,7 @@ import psycopg
 
 from contracts import problems
 from contracts.booking import Booking
-from service_kit.database import Pool
+from service_kit.database import Pool, Row
 from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from write_api.bookings.grants import Grant, MadeBefore, Wish, grant_in_order
@@ -177,22 +177,31 @@ class BookingQueues:
                 answer.set_result(Served(outcome, confirmed))
 
     async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[_Outcome]:
-        """One transaction; what became of each wish. Raises psycopg.Error, SeatAccountingError."""
-        async with self._pool.connection() as connection, connection.transaction():
-            sale = await self._store.lock_sale(connection, event_id, wishes)
-            if sale is None:
-                return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
-            outcomes = grant_in_order(sale, wishes)
-            grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
-            made = await self._store.insert_bookings(
-                connection, event_id, sale, grants, hold_seconds=self._hold_seconds
-            )
-            ids = {id(grant): booking_id for grant, booking_id in zip(grants, made, strict=True)}
-            ids |= {id(one): one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
-            rows = await self._store.bookings_of_event(connection, event_id, set(ids.values()))
+        """One transaction of two round trips; what became of each wish.
+
+        Raises psycopg.Error, SeatAccountingError.
+        """
+        rows: dict[int, Row] = {}
+        async with self._pool.connection() as connection, connection.pipeline():
+            async with connection.transaction():
+                sale = await self._store.lock_sale(connection, event_id, wishes)
+                if sale is None:
+                    return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
+                outcomes = grant_in_order(sale, wishes)
+                grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
+                before = {one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
+                if before:
+                    rows = await self._store.bookings_of_event(connection, event_id, before)
+                making = await self._store.begin_bookings(
+                    connection, event_id, sale, grants, hold_seconds=self._hold_seconds
+                )
+            made = await making()  # after the commit was sent
+        by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
         return [
             Problem(one.kind, one.detail, **one.members)
             if isinstance(one, Refusal)
-            else made_booking_from_row(rows[ids[id(one)]])
+            else made_booking_from_row(rows[one.booking_id])
+            if isinstance(one, MadeBefore)
+            else by_grant[id(one)]
             for one in outcomes
         ]

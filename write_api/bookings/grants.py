@@ -6,6 +6,7 @@ Who comes again with an idempotency key gets what they got, be it before or earl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from contracts import problems
 from write_api.bookings.rules import (
@@ -64,6 +65,8 @@ class Sale:
     made_before: Mapping[tuple[int, str], MadeBefore] = field(default_factory=dict)
     seats_before: Mapping[tuple[int, int], int] = field(default_factory=dict)
     awaited: Mapping[int, int] = field(default_factory=dict)
+    policy: Mapping[str, Any] | None = None
+    """What new bookings keep, as in read_side; None is the platform's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,11 @@ class MadePolicy(msgspec.Struct, gc=False):
 _PLATFORM_POLICY = msgspec.convert(PLATFORM_POLICY.model_dump(), MadePolicy)
 
 
+def made_policy(policy: Mapping[str, Any] | None) -> MadePolicy:
+    """The policy of a `policy` column of read_side; null is the platform's."""
+    return _PLATFORM_POLICY if policy is None else msgspec.convert(policy, MadePolicy)
+
+
 class MadeBooking(msgspec.Struct, gc=False):
     """As contracts.booking.Booking, member by member; a test compares what they are encoded to."""
 
@@ -83,6 +88,6 @@ def made_booking_from_row(row: Mapping[str, Any]) -> MadeBooking:
         confirmed_at=None,
         order_id=row["order_id"],
         attendees=[],
-        policy=_PLATFORM_POLICY if row["policy"] is None else msgspec.convert(row["policy"], MadePolicy),
+        policy=made_policy(row["policy"]),
         refund_minor=None,
     )

@@ -21,10 +21,32 @@ FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
 SELECT remaining, clock_timestamp() AS now
 FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
 
--- lock_stocks_of_event --
--- All ticket types at once: a batch serves whoever wants seats of the event, of whichever type.
-SELECT ticket_type_id, remaining FROM ticket_stock
-WHERE event_id = %(event_id)s ORDER BY ticket_type_id FOR UPDATE
+-- lock_sale --
+-- All locks of a batch in their order, for it serves whoever wants seats of the event, of whichever ticket type.
+-- It reads nothing: what is read in the statement that waits for a lock may be older than the lock.
+WITH queue AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(%(event_id)s)
+), event AS MATERIALIZED (
+    SELECT e.id FROM queue, events e WHERE e.id = %(event_id)s FOR SHARE OF e
+), stock AS MATERIALIZED (
+    SELECT s.ticket_type_id FROM ticket_stock s
+    WHERE s.event_id = %(event_id)s AND EXISTS (SELECT FROM event) ORDER BY s.ticket_type_id FOR UPDATE
+)
+SELECT count(*) FROM stock
+
+-- select_sale --
+-- What is on sale, read under the locks: a row a ticket type, or one of nulls for an event without any.
+SELECT
+    e.status, e.starts_at, e.currency, e.hold_seconds, e.policy_version,
+    t.id, t.name, t.price_minor, t.sales_start_at, t.sales_end_at, t.per_person_limit, s.remaining,
+    CASE WHEN e.policy_version > 0 THEN (
+        SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = e.id AND p.version = e.policy_version
+    ) END AS policy
+FROM events e
+LEFT JOIN (
+    ticket_types t JOIN ticket_stock s ON s.event_id = t.event_id AND s.ticket_type_id = t.id
+) ON t.event_id = e.id AND s.event_id = e.id
+WHERE e.id = %(event_id)s ORDER BY t.position
 
 -- select_stock --
 -- Seats left, without a lock: as of now, and maybe gone at once.
@@ -44,6 +66,7 @@ SELECT clock_timestamp() AS now, (
 
 -- insert_bookings --
 -- A batch of holds under the locks of the event's stock: each gets the next free seats of its ticket type.
+-- Divides by zero, and so takes nothing, where not exactly the seats were taken that were wanted.
 WITH wish AS MATERIALIZED (
     SELECT w.*, (sum(w.quantity) OVER (PARTITION BY w.ticket_type_id ORDER BY w.place) - w.quantity)::integer
         AS seats_before
@@ -65,7 +88,7 @@ WITH wish AS MATERIALIZED (
     ) AS positions
     FROM wanted w
 ), made AS MATERIALIZED (
-    SELECT w.*, nextval(pg_get_serial_sequence('bookings', 'id')) AS id,
+    SELECT w.*, nextval('bookings_id_seq') AS id,
         f.positions[w.seats_before + 1 : w.seats_before + w.quantity] AS seat_positions
     FROM wish w JOIN free f USING (ticket_type_id) ORDER BY w.place
 ), inserted AS (
@@ -82,12 +105,20 @@ WITH wish AS MATERIALIZED (
 ), taken AS (
     UPDATE seats s SET booking_id = m.id FROM (SELECT id, unnest(seat_positions) AS position FROM made) m
     WHERE s.event_id = %(event_id)s AND s.position = m.position AND s.booking_id IS NULL
-    RETURNING 1
+    RETURNING s.ticket_type_id, s.position, s.label
 ), lowered AS (
     UPDATE ticket_stock t SET remaining = t.remaining - w.seats FROM wanted w
     WHERE t.event_id = %(event_id)s AND t.ticket_type_id = w.ticket_type_id
 )
-SELECT id, (SELECT count(*) FROM taken) AS seats_taken FROM made ORDER BY place
+SELECT
+    w.ticket_type_id, t.positions, t.labels, (SELECT array_agg(id ORDER BY place) FROM made) AS booking_ids,
+    1 / (cardinality(t.positions) IS NOT DISTINCT FROM w.seats)::integer AS as_many_as_wanted
+FROM wanted w LEFT JOIN (
+    SELECT
+        ticket_type_id, array_agg(position ORDER BY position) AS positions,
+        array_agg(label ORDER BY position) AS labels
+    FROM taken GROUP BY ticket_type_id
+) t USING (ticket_type_id)
 
 -- select_made_before --
 -- Under the event's locks, so that nobody makes another one with the same key meanwhile.

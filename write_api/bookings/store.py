@@ -1,16 +1,30 @@
 """The tables of the bookings: stock, seats, bookings."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+import psycopg
+
 from contracts.booking_policy import policy_from_row
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
-from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish
+from write_api.bookings.batch_statement import (
+    event_from_sale,
+    made_before_from_rows,
+    made_before_parameters,
+    made_bookings,
+    parameters_of,
+    ticket_type_from_sale,
+)
+from write_api.bookings.grants import Grant, Sale, Wish
+from write_api.bookings.made import MadeBooking
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.seat_blocks import SeatBlock
+
+Making = Callable[[], Awaitable[list[MadeBooking]]]
+"""The bookings that a statement under way makes. Raises what the statement raises."""
 
 
 class SeatAccountingError(Exception):
@@ -67,21 +81,34 @@ class BookingStore:
 
         With what is known of those who have these `wishes`: what they have been granted before.
         """
-        event = await self.lock_event(connection, event_id)
-        if event is None:
+        key, made_before = {"event_id": event_id}, None
+        names = [wish.name for wish in wishes if wish.name is not None]
+        async with connection.pipeline():
+            await connection.execute(self._queries["lock_sale"], key)
+            selling = await connection.execute(self._queries["select_sale"], key)
+            time_and_line = await connection.execute(self._queries["select_time_and_line"], key)
+            if names:
+                made_before = await connection.execute(
+                    self._queries["select_made_before"], made_before_parameters(event_id, names)
+                )
+        rows = await selling.fetchall()
+        if not rows:
             return None
-        key = {"event_id": event_id}
-        stocks = await (await connection.execute(self._queries["lock_stocks_of_event"], key)).fetchall()
-        ticket_types = await self.ticket_types(connection, event_id)
-        now, awaited = await self.time_and_line(connection, event_id)
-        remaining = {row["ticket_type_id"]: row["remaining"] for row in stocks}
-        made_before = await self._made_before(
-            connection, event_id, [wish.name for wish in wishes if wish.name is not None]
-        )
+        ticket_types = [ticket_type_from_sale(row) for row in rows if row["id"] is not None]
+        now, awaited = _time_and_line(await time_and_line.fetchone())
         seats_before = await self.seats_before(
             connection, event_id, ticket_types, {wish.person_id for wish in wishes}
         )
-        return Sale(event, ticket_types, remaining, now, made_before, seats_before, awaited)
+        return Sale(
+            event_from_sale(rows[0]),
+            ticket_types,
+            {row["id"]: row["remaining"] for row in rows},
+            now,
+            {} if made_before is None else made_before_from_rows(await made_before.fetchall()),
+            seats_before,
+            awaited,
+            rows[0]["policy"],
+        )
 
     async def seats_before(
         self,
@@ -116,24 +143,7 @@ class BookingStore:
 
         Asked under the locks of the stock: who has joined the waitlist by now is not passed.
         """
-        row = await self._row(connection, "select_time_and_line", {"event_id": event_id})
-        assert row is not None  # noqa: S101 - a SELECT without FROM has a row
-        return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}
-
-    async def _made_before(
-        self, connection: Connection, event_id: int, names: Sequence[tuple[int, str]]
-    ) -> dict[tuple[int, str], MadeBefore]:
-        if not names:
-            return {}
-        person_ids, keys = zip(*names, strict=True)
-        parameters = {"event_id": event_id, "person_ids": list(person_ids), "keys": list(keys)}
-        cursor = await connection.execute(self._queries["select_made_before"], parameters)
-        return {
-            (row["person_id"], row["key"]): MadeBefore(
-                row["booking_id"], row["ticket_type_id"], row["quantity"]
-            )
-            for row in await cursor.fetchall()
-        }
+        return _time_and_line(await self._row(connection, "select_time_and_line", {"event_id": event_id}))
 
     async def lock_stock(
         self, connection: Connection, event_id: int, ticket_type_id: int
@@ -205,33 +215,36 @@ class BookingStore:
         Raises SeatAccountingError, or psycopg.errors.CheckViolation, where the counters promise seats that
         are not free.
         """
-        if not grants:
-            return []
-        cursor = await connection.execute(
-            self._queries["insert_bookings"],
-            {
-                "event_id": event_id,
-                "ticket_type_ids": [grant.ticket_type.id for grant in grants],
-                "person_ids": [grant.wish.person_id for grant in grants],
-                "quantities": [grant.wish.quantity for grant in grants],
-                "keys": [grant.wish.idempotency_key for grant in grants],
-                "prices_minor": [grant.ticket_type.price_minor * grant.wish.quantity for grant in grants],
-                "hold_seconds": [
-                    grant.wish.hold_seconds or sale.event.hold_seconds or hold_seconds for grant in grants
-                ],
-                "order_ids": [grant.wish.order_id for grant in grants],
-                "currency": sale.event.currency,
-                "policy_version": sale.event.policy_version,
-                "now": sale.now,
-            },
-        )
-        made = await cursor.fetchall()
-        wanted = sum(grant.wish.quantity for grant in grants)
-        if len(made) != len(grants) or made[0]["seats_taken"] != wanted:
-            raise SeatAccountingError(
-                f"{made[0]['seats_taken'] if made else 0} seats were taken, not {wanted}"
-            )
-        return [row["id"] for row in made]
+        making = await self.begin_bookings(connection, event_id, sale, grants, hold_seconds=hold_seconds)
+        return [booking.id for booking in await making()]
+
+    async def begin_bookings(
+        self,
+        connection: Connection,
+        event_id: int,
+        sale: Sale,
+        grants: Sequence[Grant],
+        *,
+        hold_seconds: int,
+    ) -> Making:
+        """As `insert_bookings`; in a pipeline the answer can be awaited after the commit was sent.
+
+        The statement itself fails where seats or counters are not as they should be, and so nothing is done.
+        """
+        holds = [grant.wish.hold_seconds or sale.event.hold_seconds or hold_seconds for grant in grants]
+        cursor = None
+        if grants:
+            parameters = parameters_of(event_id, sale, grants, holds)
+            cursor = await connection.execute(self._queries["insert_bookings"], parameters, binary=True)
+
+        async def made() -> list[MadeBooking]:
+            try:
+                rows = [] if cursor is None else await cursor.fetchall()
+            except psycopg.errors.DivisionByZero as error:
+                raise SeatAccountingError("other seats were taken than should be") from error
+            return made_bookings(event_id, sale, grants, holds, rows) if rows else []
+
+        return made
 
     async def bookings_of_event(
         self, connection: Connection, event_id: int, booking_ids: Collection[int]
@@ -340,3 +353,8 @@ class BookingStore:
 
     async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
         return await (await connection.execute(self._queries[name], parameters)).fetchone()
+
+
+def _time_and_line(row: Row | None) -> tuple[datetime, dict[int, int]]:
+    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+    return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}

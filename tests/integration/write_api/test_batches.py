@@ -26,9 +26,7 @@ from write_api.idempotency import KeyExpiry
 QUERIES = load_queries("write_api.bookings")
 WITHOUT_LOCKS = {
     **QUERIES,
-    "lock_stocks_of_event": """
-        SELECT ticket_type_id, remaining FROM ticket_stock WHERE event_id = %(event_id)s
-    """,
+    "lock_sale": "SELECT %(event_id)s",
 }
 EXAMPLES = sized(25, 500)
 TYPES = 3

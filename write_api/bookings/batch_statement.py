@@ -1,0 +1,127 @@
+"""The statements of a batch: their parameters, and what their rows mean.
+
+Columns travel as array literals, which Python joins and PostgreSQL reads faster than the driver's own arrays
+of numbers; what comes back are arrays of a whole batch, in the order in which seats are handed out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from contracts.money import minor_units
+from service_kit.database import Row
+from write_api.bookings.grants import Grant, MadeBefore, Sale
+from write_api.bookings.made import MadeBooking, MadeSeat, made_policy
+from write_api.bookings.rules import BookableEvent, BookableTicketType
+
+
+def event_from_sale(row: Row) -> BookableEvent:
+    """The event of a row of `select_sale`."""
+    return BookableEvent(
+        status=row["status"],
+        starts_at=row["starts_at"],
+        currency=row["currency"],
+        hold_seconds=row["hold_seconds"],
+        policy_version=row["policy_version"],
+    )
+
+
+def ticket_type_from_sale(row: Row) -> BookableTicketType:
+    """The ticket type of a row of `select_sale`."""
+    return BookableTicketType(
+        id=row["id"],
+        name=row["name"],
+        price_minor=row["price_minor"],
+        sales_start_at=row["sales_start_at"],
+        sales_end_at=row["sales_end_at"],
+        per_person_limit=row["per_person_limit"],
+    )
+
+
+def made_before_parameters(event_id: int, names: Sequence[tuple[int, str]]) -> dict[str, Any]:
+    """Of `select_made_before`."""
+    return {
+        "event_id": event_id,
+        "person_ids": _numbers(person_id for person_id, _ in names),
+        "keys": _texts(key for _, key in names),
+    }
+
+
+def made_before_from_rows(rows: Sequence[Row]) -> dict[tuple[int, str], MadeBefore]:
+    """What was made before, by the names of the wishes."""
+    return {
+        (row["person_id"], row["key"]): MadeBefore(row["booking_id"], row["ticket_type_id"], row["quantity"])
+        for row in rows
+    }
+
+
+def parameters_of(event_id: int, sale: Sale, grants: Sequence[Grant], holds: Sequence[int]) -> dict[str, Any]:
+    """Of `insert_bookings`; `holds` are the seconds for which each is held."""
+    wishes = [grant.wish for grant in grants]
+    return {
+        "event_id": event_id,
+        "ticket_type_ids": _numbers(grant.ticket_type.id for grant in grants),
+        "person_ids": _numbers(wish.person_id for wish in wishes),
+        "quantities": _numbers(wish.quantity for wish in wishes),
+        "keys": _texts(wish.idempotency_key for wish in wishes),
+        "prices_minor": _numbers(grant.ticket_type.price_minor * grant.wish.quantity for grant in grants),
+        "hold_seconds": _numbers(holds),
+        "order_ids": _numbers(wish.order_id for wish in wishes),
+        "currency": sale.event.currency,
+        "policy_version": sale.event.policy_version,
+        "now": sale.now,
+    }
+
+
+def made_bookings(
+    event_id: int, sale: Sale, grants: Sequence[Grant], holds: Sequence[int], rows: Sequence[Row]
+) -> list[MadeBooking]:
+    """The bookings of the grants, from one row a ticket type: each takes the next seats of its own."""
+    seats = {row["ticket_type_id"]: iter(_seats(row)) for row in rows}
+    policy = made_policy(sale.policy)
+    unit = 10 ** minor_units(sale.event.currency)
+    made = []
+    for grant, booking_id, hold_seconds in zip(grants, rows[0]["booking_ids"], holds, strict=True):
+        wish, ticket_type = grant.wish, grant.ticket_type
+        price_minor = ticket_type.price_minor * wish.quantity
+        made.append(
+            MadeBooking(
+                booking_id,
+                event_id,
+                ticket_type.id,
+                wish.quantity,
+                "held",
+                price_minor,
+                price_minor / unit,
+                sale.event.currency,
+                list(islice(seats[ticket_type.id], wish.quantity)),
+                sale.now + timedelta(seconds=hold_seconds),
+                sale.now,
+                None,
+                wish.order_id,
+                [],
+                policy,
+                None,
+            )
+        )
+    return made
+
+
+def _seats(row: Mapping[str, Any]) -> list[MadeSeat]:
+    return list(map(MadeSeat, row["positions"], row["labels"]))
+
+
+def _numbers(values: Iterable[int | None]) -> str:
+    """An array literal."""
+    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+
+
+def _texts(values: Iterable[str | None]) -> str:
+    """An array literal."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(value) for value in values]) + "}"
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
