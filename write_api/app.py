@@ -8,7 +8,7 @@ import psycopg
 from argon2 import PasswordHasher
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts import problems
 from contracts.consistency_token import TokenSigner
@@ -44,6 +44,7 @@ from write_api.answer_gate import (
 from write_api.api_keys.store import ApiKeyStore
 from write_api.api_keys.uses import ApiKeyUses
 from write_api.audit_log import AuditLog
+from write_api.bookings.batches import SESSION_SETTINGS
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.hot import METHOD_AND_PATH, HotBooking
@@ -73,6 +74,7 @@ FIRST_CONNECTION_SECONDS = 30.0
 HIGHEST_GENERATION = "highest-generation-seen"
 
 REQUEST_CONNECTIONS = 16
+BOOKING_CONNECTIONS = 8  # batches, which are short: more at once only get in each other's way
 CONTROL_CONNECTIONS = 5  # gate, heartbeat, expiry, waitlist, one to spare: never behind requests in a queue
 
 
@@ -83,11 +85,15 @@ class WriteApi(FastAPI):
         super().__init__(**options)
         self._confirmed = confirmed
         self.hot_routes: dict[tuple[str, str], HotRoute] = {}
+        self.in_front = HotRoutes(super().__call__, self.hot_routes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hot routes first, then everything else."""
+        await self.in_front(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """The gate encloses even the answer to an unexpected error; hot routes ask it by themselves."""
-        gated = AnswerGateMiddleware(super().build_middleware_stack(), confirmed=self._confirmed)
-        return HotRoutes(gated, self.hot_routes)
+        return AnswerGateMiddleware(super().build_middleware_stack(), confirmed=self._confirmed)
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
@@ -154,6 +160,9 @@ class _Parts:
         self._requests_pool = _primary_pool(
             settings, "requests", max_size=REQUEST_CONNECTIONS, max_waiting=512
         )
+        self._booking_pool = _primary_pool(
+            settings, "bookings", max_size=BOOKING_CONNECTIONS, max_waiting=256, **SESSION_SETTINGS
+        )
         self._control_pool = _primary_pool(settings, "control", max_size=CONTROL_CONNECTIONS, max_waiting=16)
         members = _members(settings)
         generations = Generations(self._control_pool, region=settings.region, members=members)
@@ -209,6 +218,7 @@ class _Parts:
         self._features = Features(
             settings=settings,
             pool=self._requests_pool,
+            booking_pool=self._booking_pool,
             audit_log=audit_log,
             account_store=account_store,
             booking_store=booking_store,
@@ -234,7 +244,8 @@ class _Parts:
         """
         async with AsyncExitStack() as stack:
             # 1. Connections to the main. Without it nothing can be served: fail the start after 30 s.
-            for pool in (self._requests_pool, self._control_pool, self._delivery_pool):
+            pools = (self._requests_pool, self._booking_pool, self._control_pool, self._delivery_pool)
+            for pool in pools:
                 await pool.open(wait=True, timeout=FIRST_CONNECTION_SECONDS)
                 stack.push_async_callback(pool.close)
             # 2. What a writer has: on the primary at once, on a standby when it is promoted.
@@ -304,14 +315,16 @@ class _Parts:
         app.state.callers = Callers(tokens, api_keys, guest_links, feed)
 
 
-def _primary_pool(settings: WriteApiSettings, name: str, *, max_size: int, max_waiting: int) -> Pool:
+def _primary_pool(
+    settings: WriteApiSettings, name: str, *, max_size: int, max_waiting: int, **session_settings: str
+) -> Pool:
     """Connections whose commits return after the local fsync; what answers wait for is the gate's matter."""
     return create_pool(
         settings.main_database,
         application_name=f"frontrow-{PROCESS}-{name}",
         max_size=max_size,
         max_waiting=max_waiting,
-        session_settings={"synchronous_commit": "local"},
+        session_settings={"synchronous_commit": "local", **session_settings},
     )
 
 

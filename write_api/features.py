@@ -90,6 +90,7 @@ class Features:
 
     settings: WriteApiSettings
     pool: Pool
+    booking_pool: Pool
     audit_log: AuditLog
     account_store: AccountStore
     booking_store: BookingStore
@@ -116,7 +117,7 @@ class Features:
         )
         api_keys = app.state.api_keys = ApiKeyService(self.pool, ApiKeyStore(), self.audit_log)
         queues = BookingQueues(
-            self.pool,
+            self.booking_pool,
             self.booking_store,
             hold_seconds=self.settings.hold_seconds,
             confirm=self.confirm_bookings,

@@ -29,6 +29,16 @@ from write_api.bookings.store import BookingStore, SeatAccountingError
 MAX_BATCH = 2000
 MAX_WAITING = 16_384
 
+SESSION_SETTINGS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Each statement of a batch goes by keys, whatever is known of the tables: right after an event was made,
+before they were analysed, the planner would read all of its seats for each batch."""
+
 # What is wrong with one request, such as an account that was just removed, and not with the database.
 _ONE_IS_TO_BLAME = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
 

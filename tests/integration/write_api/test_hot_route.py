@@ -15,6 +15,7 @@ from mini_auth.permissions import UndeclaredRouteError
 from service_kit.hot_route import HotRoutes
 from tests.integration.write_api.application import Application, Customer
 from tests.soak import sized
+from write_api.app import WriteApi
 from write_api.bookings.hot import HotBooking
 
 EXAMPLES = sized(150, 3000)
@@ -94,20 +95,13 @@ class Twins:
     def __init__(
         self, application: Application, people: list[Customer], events: list[dict[str, Any]]
     ) -> None:
-        stack = application.app.middleware_stack
-        assert isinstance(stack, HotRoutes)
-        inner = stack.plain
-
-        async def plain(scope: Any, receive: Any, send: Any) -> None:
-            await inner({**scope, "app": application.app}, receive, send)
-
         self._clients = [
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app, raise_app_exceptions=False),
                 base_url="http://write_api",
                 headers=person.client.headers,
             )
-            for app, person in zip((application.app, plain), people, strict=True)
+            for app, person in zip((application.app, in_front_of(application).plain), people, strict=True)
         ]
         self._events = events
 
@@ -138,6 +132,11 @@ def alike(answer: httpx.Response) -> tuple[object, ...]:
     return answer.status_code, headers, has, text
 
 
+def in_front_of(application: Application) -> HotRoutes:
+    assert isinstance(application.app, WriteApi)
+    return application.app.in_front
+
+
 @pytest.fixture
 async def twins(application: Application) -> Twins:
     host = await application.sign_up("host")
@@ -165,8 +164,7 @@ async def test_the_common_case_is_the_hot_routes(application: Application, twins
     """FastAPI never sees the common case of whoever asks by the hot route, and sees all else."""
     seen: list[str] = []
     body = b'{"event_id":EVENT,"quantity":1}'
-    stack = application.app.middleware_stack
-    assert isinstance(stack, HotRoutes)
+    stack = in_front_of(application)
     plain = stack.plain
 
     async def watched(scope: Any, receive: Any, send: Any) -> None:
