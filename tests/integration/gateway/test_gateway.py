@@ -49,6 +49,11 @@ def gateway(running: Gateway) -> Gateway:
         ("POST", "/api/v1/bookings", "write_api"),
         ("PUT", "/api/v1/bookings/7/confirm", "write_api"),
         ("GET", "/api/v1/bookings/7", "read_api"),
+        ("PUT", "/api/v1/bookings/7/attendees", "write_api"),
+        ("GET", "/api/v1/orders", "read_api"),
+        ("POST", "/api/v1/orders", "write_api"),
+        ("PUT", "/api/v1/orders/7/cancel", "write_api"),
+        ("GET", "/api/v1/orders/7", "read_api"),
         ("GET", "/openapi/write.json", "write_api"),
         ("POST", "/api/v1/search/events", "read_api"),
         ("GET", "/api/v1/events?search=x", "read_api"),
@@ -76,6 +81,8 @@ def test_the_key_set_is_served(gateway: Gateway) -> None:
 GUARDED = [
     ("GET", "/api/v1/bookings"),
     ("POST", "/api/v1/bookings"),
+    ("GET", "/api/v1/orders"),
+    ("POST", "/api/v1/orders"),
     ("POST", "/api/v1/events"),
     ("PUT", "/api/v1/events/7"),
 ]
@@ -139,7 +146,12 @@ def test_identity_headers_from_outside_are_dropped_and_the_token_goes_on(gateway
     assert headers["x-request-id"]
 
 
-READS_THAT_MAY_BE_PASSED_ON = ["/api/v1/bookings", "/api/v1/bookings/7?x=1", "/api/v1/events/7"]
+READS_THAT_MAY_BE_PASSED_ON = [
+    "/api/v1/bookings",
+    "/api/v1/bookings/7?x=1",
+    "/api/v1/orders/7",
+    "/api/v1/events/7",
+]
 
 
 def reader_is_behind(gateway: Gateway, **headers: str) -> None:
