@@ -173,6 +173,7 @@ class Features:
             self.audit_log,
             OrganisationAccess(organisations.own_organisation, organisation_store.may_host),
             self.booking_store.make_seats,
+            requests=self.idempotent_requests,
         )
         guests = GuestService(
             self.pool,

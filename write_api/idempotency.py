@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-Operation = Literal["place-order"]
+Operation = Literal["place-order", "create-event"]
 """What a key is for; the same key for something else is another one."""
 
 
@@ -59,18 +59,28 @@ class KeyedRequest:
         return hashlib.sha256(canonical.encode()).digest()
 
 
+def keyed(person_id: int, operation: Operation, key: str | None, body: BaseModel) -> KeyedRequest | None:
+    """The request, if it has a key."""
+    return None if key is None else KeyedRequest(person_id, operation, key, body)
+
+
 class IdempotentRequests:
-    """The table of keys and answers; each method works in the caller's transaction."""
+    """The table of keys and answers; each method works in the caller's transaction.
+
+    Of a request without a key (None) nothing is known and nothing is kept.
+    """
 
     def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
         self._queries = queries or load_queries("write_api")
 
-    async def first_answer(self, connection: Connection, request: KeyedRequest) -> str | None:
+    async def first_answer(self, connection: Connection, request: KeyedRequest | None) -> str | None:
         """What was answered to the same request before, as JSON; None where this is the first.
 
         Raises Problem IDEMPOTENCY_KEY_REUSED where it was another request, CONFLICT where that is still in
         progress after as long as a transaction may wait for a lock.
         """
+        if request is None:
+            return None
         name = {"person_id": request.person_id, "operation": request.operation, "key": request.key}
         try:
             claimed = await connection.execute(
@@ -89,8 +99,10 @@ class IdempotentRequests:
         answer: str = row["answer"]
         return answer
 
-    async def keep(self, connection: Connection, request: KeyedRequest, answer: BaseModel) -> None:
+    async def keep(self, connection: Connection, request: KeyedRequest | None, answer: BaseModel) -> None:
         """Keeps what is answered to a request whose key was claimed in this transaction."""
+        if request is None:
+            return
         parameters = {
             "person_id": request.person_id,
             "operation": request.operation,

@@ -17,6 +17,7 @@ from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.catalogue.schemas import BulkAnswer, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.service import CatalogueService
+from write_api.idempotency import IdempotencyKey
 
 BULK_PATH = "/api/v1/events/bulk"
 
@@ -33,12 +34,22 @@ Viewer = Annotated[Identity | None, Depends(BROWSE_EVENTS)]
 Host = Annotated[Identity, Depends(HOST_EVENTS)]
 _KNOWN_REFERENCE = {"model": Event, "description": "The event that has this `import_reference` already."}
 _REFUSALS = (*WITH_TOKEN_OR_KEY, *BODY_REQUEST)
+_CREATE = (problems.CONFLICT, problems.IDEMPOTENCY_KEY_REUSED, *_REFUSALS)
 
 
-@router.post("", status_code=201, responses={200: _KNOWN_REFERENCE, **refusals(*_REFUSALS)})
-async def create_event(body: EventCreate, host: Host, service: Service, response: Response) -> Event:
-    """Make an event and its seats. With an `import_reference` that you used before: that event, with 200."""
-    event, is_new = await service.create(host, body)
+@router.post("", status_code=201, responses={200: _KNOWN_REFERENCE, **refusals(*_CREATE)})
+async def create_event(
+    body: EventCreate,
+    host: Host,
+    service: Service,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Event:
+    """Make an event and its seats. With an `import_reference` that you used before: that event, with 200.
+
+    Repeated with the same `Idempotency-Key` within 24 hours, it makes nothing more and answers the same.
+    """
+    event, is_new = await service.create(host, body, idempotency_key=idempotency_key)
     if not is_new:
         response.status_code = 200
     return event

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import psycopg
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from contracts import problems
 from contracts.event import Event, event_from_row, may_see
@@ -18,6 +18,7 @@ from write_api.catalogue.policies import policy_of
 from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.status import action_of, may_become
 from write_api.catalogue.store import CatalogueStore
+from write_api.idempotency import IdempotentRequests, keyed
 from write_api.organisation_access import OrganisationAccess
 from write_api.seat_blocks import MakeSeats, SeatBlock
 
@@ -36,6 +37,13 @@ class Outcome:
     status: Literal["created", "existing"]
 
 
+class _KeptEvent(BaseModel):
+    """What was answered to a request with a key."""
+
+    event: Event
+    is_new: bool
+
+
 class CatalogueService:
     """Creates and updates events. Lock order: event, venues by name, artists by name."""
 
@@ -46,18 +54,33 @@ class CatalogueService:
         audit_log: AuditLog,
         organisations: OrganisationAccess,
         make_seats: MakeSeats,
+        *,
+        requests: IdempotentRequests,
     ) -> None:
         self._pool = pool
         self._store = store
         self._audit_log = audit_log
         self._organisations = organisations
         self._make_seats = make_seats
+        self._requests = requests
 
-    async def create(self, host: Identity, body: EventCreate) -> tuple[Event, bool]:
-        """Makes the event with its seats; tells if it is new. Raises Problem FORBIDDEN, psycopg.Error."""
+    async def create(
+        self, host: Identity, body: EventCreate, *, idempotency_key: str | None = None
+    ) -> tuple[Event, bool]:
+        """Makes the event with its seats; tells if it is new, as it was then where the request was repeated.
+
+        Raises Problem FORBIDDEN, IDEMPOTENCY_KEY_REUSED, CONFLICT, psycopg.Error.
+        """
+        request = keyed(host.person_id, "create-event", idempotency_key, body)
         async with self._pool.connection() as connection, connection.transaction():
+            answered = await self._requests.first_answer(connection, request)
+            if answered is not None:
+                known = _KeptEvent.model_validate_json(answered)
+                return known.event, known.is_new
             [outcome] = await self._create(connection, host, [draft_of(body)])
-            return await self._event(connection, outcome.event_id), outcome.status == "created"
+            event, is_new = await self._event(connection, outcome.event_id), outcome.status == "created"
+            await self._requests.keep(connection, request, _KeptEvent(event=event, is_new=is_new))
+            return event, is_new
 
     async def create_bulk(self, host: Identity, body: EventBulk) -> list[BulkResult]:
         """Makes many events, each for itself. Raises Problem INVALID_REQUEST with too many seats in all.

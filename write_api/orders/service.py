@@ -7,7 +7,7 @@ from contracts.order import Order, OrderPage, order_from_row, order_page
 from service_kit.database import Connection, Pool
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
-from write_api.idempotency import IdempotentRequests, KeyedRequest
+from write_api.idempotency import IdempotentRequests, keyed
 from write_api.ordered_bookings import BookingKey, OrderedBookings, OrderItem
 from write_api.orders.schemas import OrderCreate
 from write_api.orders.store import OrderStore
@@ -40,12 +40,11 @@ class OrderService:
         Raises Problem as a booking of the first refused item does, with its index as `item`, and
         IDEMPOTENCY_KEY_REUSED, CONFLICT.
         """
-        request = idempotency_key and KeyedRequest(person_id, "place-order", idempotency_key, body)
+        request = keyed(person_id, "place-order", idempotency_key, body)
         async with self._pool.connection() as connection, connection.transaction():
-            if request:
-                answered = await self._requests.first_answer(connection, request)
-                if answered is not None:
-                    return Order.model_validate_json(answered)
+            answered = await self._requests.first_answer(connection, request)
+            if answered is not None:
+                return Order.model_validate_json(answered)
             order_id = await self._store.next_id(connection)
             items = [
                 OrderItem(item.event_id, item.ticket_type_id, item.quantity, item.attendees)
@@ -56,8 +55,7 @@ class OrderService:
             )
             await self._store.insert(connection, order_id=order_id, person_id=person_id, bookings=bookings)
             order = await self._order(connection, order_id, person_id)
-            if request:
-                await self._requests.keep(connection, request, order)
+            await self._requests.keep(connection, request, order)
         return order
 
     async def confirm(self, person_id: int, order_id: int) -> Order:

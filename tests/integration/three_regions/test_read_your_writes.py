@@ -108,10 +108,12 @@ class Session:
         await self._read(path, event.authorization, number, name_number)
 
     async def book_and_read(self, event: SharedEvent, customer: str) -> None:
-        """Book, confirm or cancel, then look at the booking in several regions."""
-        booked = await self.ask("POST", "/api/v1/bookings", customer, {"event_id": event.id, "quantity": 1})
+        """Book or order, confirm or cancel, then look at it in several regions."""
+        seat = {"event_id": event.id, "quantity": 1}
+        kind, body = self._chance.choice((("bookings", seat), ("orders", {"items": [seat]})))
+        booked = await self.ask("POST", f"/api/v1/{kind}", customer, body)
         assert booked.status_code == 201, booked.text
-        path = f"/api/v1/bookings/{booked.json()['id']}"
+        path = f"/api/v1/{kind}/{booked.json()['id']}"
         last_step = self._chance.choice(("confirm", "cancel"))
         assert (await self.ask("PUT", f"{path}/{last_step}", customer)).status_code == 200
         await self._read(path, customer, STAGES["confirmed"], stage)

@@ -126,6 +126,23 @@ async def test_places_and_artists_are_one_row_each_also_when_many_name_them_at_o
     assert rows("SELECT count(*) AS n FROM venues WHERE name = %s", place) == [{"n": 1}]
 
 
+async def test_a_request_that_is_repeated_with_its_key_makes_one_event(application: Application) -> None:
+    host = await application.sign_up("host")
+    key, body = {"Idempotency-Key": unique("key")}, event_body(**FULL)
+    answers = await asyncio.gather(
+        *(host.client.post("/api/v1/events", json=body, headers=key) for _ in range(8))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    await host.update(answers[0].json()["id"], name="another name")
+    again = await host.client.post("/api/v1/events", json=body, headers=key)
+    assert (again.status_code, again.text) == (201, answers[0].text), "as it was made"
+    other = await host.client.post("/api/v1/events", json=event_body(), headers=key)
+    assert (other.status_code, other.json()["type"]) == (422, problems.IDEMPOTENCY_KEY_REUSED.uri)
+    made = "SELECT count(*) AS events FROM events WHERE host_id = %s"
+    assert application.database.rows(made, host.id) == [{"events": 1}]
+
+
 async def test_the_same_import_reference_is_the_same_event_also_when_two_send_it_at_once(
     application: Application,
 ) -> None:
