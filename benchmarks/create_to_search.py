@@ -1,8 +1,11 @@
 """How long after its creation an event is found. In open loop: creations start by the clock.
 
 One loop a region asks for all events that are not yet found there, by their dates, which no other event has:
-a question for each of them would load the machine the more, the slower the platform is, and a search by words
-takes more of the cores that are measured.
+a question for each of them would load the machine the more, the slower the platform is. It asks the region's
+Elasticsearch, through the alias that `read_api` searches, and only for names: what `read_api` adds to one
+(parsing, facets, whole documents) takes much of the cores that are measured, though it makes no event visible
+earlier or later. So a person waits for the seconds told here and then for one search; how long that takes is
+measured as well, when all is done, and with it that `read_api` finds every event in every region.
 With several regions an event counts as found when it is found in the last of them.
 """
 
@@ -18,21 +21,29 @@ from typing import Any
 
 import httpx
 
+from contracts.names import EVENTS_ALIAS
 from tests.people import unique
 
-POLL_PAUSE_SECONDS = 0.02  # three regions are asked at once, and what asks must not be the load
+POLL_PAUSE_SECONDS = 0.06  # three regions are asked at once, and what asks must not be the load
 DEADLINE_SECONDS = 30.0
 PAGE_SIZE = 100
+CHECKED_AT_ONCE = 50  # half a page, in case that another run has taken the same dates
 EARLIEST_START = datetime(2040, 1, 1, tzinfo=UTC)
 
 
 @dataclass
 class CreateToSearch:
-    """Seconds from the moment an event was due to be sent until it was answered, and until it was found."""
+    """Seconds from the moment an event was due to be sent until it was answered, and until it was found.
+
+    `searches` are the seconds of each search that `read_api` was asked afterwards; `not_found_by_read_api` is
+    what some region did not find then.
+    """
 
     answered: dict[int, float] = field(default_factory=dict)
     searchable: dict[int, float] = field(default_factory=dict)
     polls: int = 0
+    searches: list[float] = field(default_factory=list)
+    not_found_by_read_api: set[int] = field(default_factory=set)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -45,25 +56,33 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
-async def measure(
-    *, gateway_url: str, read_api_urls: Sequence[str], token: str, count: int, per_second: float
-) -> CreateToSearch:
+@dataclass(frozen=True)
+class Addresses:
+    """Of a platform: where events are made, and of each region where they are looked for and searched."""
+
+    gateway: str
+    elasticsearch: Sequence[str]
+    read_api: Sequence[str]
+
+
+async def measure(where: Addresses, *, token: str, count: int, per_second: float) -> CreateToSearch:
     """Creates `count` events through the gateway at `per_second`; looks for them until all have all."""
     headers = {"Authorization": f"Bearer {token}"}
     result = CreateToSearch()
     async with AsyncExitStack() as stack:
-        writer = await stack.enter_async_context(
-            httpx.AsyncClient(base_url=gateway_url, headers=headers, timeout=10)
-        )
-        readers = [
-            await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10))
-            for url in read_api_urls
-        ]
+
+        async def client(url: str, **options: Any) -> httpx.AsyncClient:
+            return await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=10, **options))
+
+        writer = await client(where.gateway, headers=headers)
+        indexes = [await client(url) for url in where.elasticsearch]
         start = time.monotonic() + 0.1
         events = _Events([start + number / per_second for number in range(count)])
-        finding = [asyncio.create_task(_find(reader, events)) for reader in readers]
+        finding = [asyncio.create_task(_find(index, events)) for index in indexes]
         await asyncio.gather(*(_create(writer, events, number, result) for number in range(count)))
         found = [await task for task in finding]
+        for url in where.read_api:
+            await _search(await client(url), events, result)
     result.polls = sum(polls for polls, _ in found)
     for number in set.intersection(*(set(searchable) for _, searchable in found)):
         result.searchable[number] = max(searchable[number] for _, searchable in found)
@@ -97,7 +116,7 @@ class _Events:
         }
 
     def number_of(self, name: str) -> int | None:
-        """Which of them has this name; None if it is of another run."""
+        """Which of them has this name, which folding leaves as it is; None if it is of another run."""
         word, _, number = name.rpartition(" ")
         return int(number) if word == self._word else None
 
@@ -109,21 +128,49 @@ async def _create(writer: httpx.AsyncClient, events: _Events, number: int, resul
     result.answered[number] = time.monotonic() - events.due[number]
 
 
-async def _find(reader: httpx.AsyncClient, events: _Events) -> tuple[int, dict[int, float]]:
+async def _find(index: httpx.AsyncClient, events: _Events) -> tuple[int, dict[int, float]]:
     """How often it asked, and seconds until each was found; gives up 30 s after the last was due.
 
     It asks again and again for those from the first that is missing on.
     """
     missing, searchable, polls = set(range(len(events.due))), dict[int, float](), 0
     while missing and time.monotonic() < events.due[-1] + DEADLINE_SECONDS:
-        criteria = {"start_from": events.start_at(min(missing)), "sort": "date", "page_size": PAGE_SIZE}
-        answer = await reader.post("/api/v1/search/events", json=criteria)
+        dates = {"gte": events.start_at(min(missing)), "lte": events.start_at(max(missing))}
+        answer = await index.post(
+            f"/{EVENTS_ALIAS}/_search",
+            params={"filter_path": "hits.hits.fields"},
+            json={
+                "query": {"range": {"start_at": dates}},
+                "size": PAGE_SIZE,
+                "_source": False,
+                "fields": ["name_key"],
+                "track_total_hits": False,
+            },
+        )
         now = time.monotonic()
         polls += 1
-        for event in answer.raise_for_status().json()["events"]:
-            number = events.number_of(event["name"])
+        for hit in answer.raise_for_status().json().get("hits", {}).get("hits", []):
+            number = events.number_of(hit["fields"]["name_key"][0])
             if number in missing:
                 missing.remove(number)
                 searchable[number] = now - events.due[number]
         await asyncio.sleep(POLL_PAUSE_SECONDS)
     return polls, searchable
+
+
+async def _search(reader: httpx.AsyncClient, events: _Events, result: CreateToSearch) -> None:
+    """Searches one region's `read_api` for all of them, fifty at a time, as a person might."""
+    count = len(events.due)
+    missing = set(range(count))
+    for first in range(0, count, CHECKED_AT_ONCE):
+        criteria = {
+            "start_from": events.start_at(first),
+            "start_to": events.start_at(first + CHECKED_AT_ONCE - 1),
+            "sort": "date",
+            "page_size": PAGE_SIZE,
+        }
+        start = time.monotonic()
+        answer = await reader.post("/api/v1/search/events", json=criteria)
+        result.searches.append(time.monotonic() - start)
+        missing -= {events.number_of(event["name"]) for event in answer.raise_for_status().json()["events"]}
+    result.not_found_by_read_api |= missing

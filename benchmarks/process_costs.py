@@ -43,14 +43,22 @@ def memory_of(component: Sequence[Family]) -> Memory:
     return Memory(rss, pss)
 
 
-def cpu_percent_of_a_core(status: dict[str, Any], seconds: float) -> dict[str, float]:
-    """What each component uses over `seconds` in all regions together, in percent of one core."""
-    before = _cpu_seconds_by_name(families(status))
-    start = time.monotonic()
-    time.sleep(seconds)
-    after = _cpu_seconds_by_name(families(status))
-    elapsed = time.monotonic() - start
-    return {name: max(0.0, 100 * (after[name] - before[name]) / elapsed) for name in before if name in after}
+class CpuMeter:
+    """What each component uses in all regions together, from when it is made on."""
+
+    def __init__(self, status: dict[str, Any]) -> None:
+        self._status = status
+        self._before = _cpu_seconds_by_name(families(status))
+        self._start = time.monotonic()
+
+    def percent_of_a_core(self) -> dict[str, float]:
+        """By component, on average since the start."""
+        after, elapsed = _cpu_seconds_by_name(families(self._status)), time.monotonic() - self._start
+        return {
+            name: max(0.0, 100 * (after[name] - before) / elapsed)
+            for name, before in self._before.items()
+            if name in after
+        }
 
 
 def _cpu_seconds_by_name(components: Mapping[str, Sequence[Family]]) -> dict[str, float]:
