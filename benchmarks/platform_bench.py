@@ -166,8 +166,8 @@ def costs(platform: Platform) -> dict[str, Any]:
 def latency(platform: Platform) -> dict[str, Any]:
     """Create to searchable in every region at 20 events a second, and what the components use meanwhile.
 
-    A hundred events before them warm the just-in-time compilers. The searches that `read_api` is asked when all
-    are found are part of what is used.
+    A hundred events before them warm the just-in-time compilers. What is used counts the searches that
+    `read_api` is asked at the end.
     """
     with closing(People(platform.gateway_url, platform.link_key)) as people:
         token = str(people.sign_up("host").client.headers["Authorization"]).removeprefix("Bearer ")

@@ -67,7 +67,7 @@ async def fill(database: Database, state: Path) -> int:
         before = log_bytes(database)
         await book(application, host.id, event["id"], seats=SEATS * 4 // 5)
         log = log_bytes(database) - before
-    bookings = database.rows("SELECT count(*) AS bookings FROM bookings")[0]["bookings"]
+    bookings: int = database.rows("SELECT count(*) AS bookings FROM bookings")[0]["bookings"]
     database.rows("UPDATE bookings SET status = 'confirmed', confirmed_at = clock_timestamp()")
     return round(log / bookings)
 
