@@ -20,6 +20,7 @@ from tests.integration.write_api.application import Customer, Database
 from tests.people import unique
 from write_api.bookings.batches import BookingQueues, Served
 from write_api.bookings.grants import Wish
+from write_api.bookings.made import MadeBooking
 
 UNANSWERED = 503
 INTERNAL_ERROR = 500
@@ -206,6 +207,7 @@ class Arrivals:
         self._queues = queues
         self._places: Iterator[int] = count()
         self._first_places: dict[int, dict[int, int]] = {}
+        self.heard: list[tuple[int, Wish, MadeBooking | Problem]] = []
 
     async def ask(self, event_id: int, wish: Wish) -> Served:
         """As BookingQueues; of several queues each in turn."""
@@ -213,6 +215,7 @@ class Arrivals:
         queues = self._queues[place % len(self._queues)]
         served = await queues.ask(event_id, wish)
         booking = served.outcome
+        self.heard.append((place, wish, booking))
         if isinstance(booking, Problem):
             return served
         if self._made.setdefault(booking.id, self) is self:

@@ -1,5 +1,6 @@
 """`python -m write_api` as it runs in production, and its OpenAPI document put to the test."""
 
+import asyncio
 import json
 import os
 import signal
@@ -15,8 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.write_api.application import CONSISTENCY_KEY, LINK_KEY, SEALING_KEY, Database
-from tests.people import PASSWORD, People, wait_for
+from tests.integration.write_api.application import (
+    CONSISTENCY_KEY,
+    LINK_KEY,
+    SEALING_KEY,
+    Application,
+    Database,
+)
+from tests.people import DEADLINE_SECONDS, PASSWORD, People, wait_for
 
 CHECKOUT = Path(__file__).parents[3]
 EXAMPLES = "25"
@@ -99,6 +106,28 @@ def test_the_process_serves_a_booking_and_logs_json(process: Process) -> None:
     assert lines
     assert all(line["process"] == "write_api" and line["region"] == "eu" for line in lines)
     assert SEALING_KEY not in process.log.read_text("utf-8")
+
+
+async def test_50_requests_with_one_key_at_two_writers_are_one_booking(
+    process: Process, application: Application
+) -> None:
+    """One writer is in this process, the other is not."""
+    event = await (await application.sign_up("host")).created(available_seats=100)
+    person = await application.sign_up()
+    wish = {"event_id": event["id"], "quantity": 2}
+    headers = {"Authorization": person.client.headers["Authorization"], "Idempotency-Key": "double-click"}
+    async with httpx.AsyncClient(base_url=process.url, timeout=DEADLINE_SECONDS) as other:
+        answers = await asyncio.gather(
+            *(
+                (person.client, other)[number % 2].post("/api/v1/bookings", json=wish, headers=headers)
+                for number in range(50)
+            )
+        )
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.text for answer in answers if answer.status_code == 201}) == 1
+    made = "SELECT id FROM bookings WHERE event_id = %s"
+    assert application.database.rows(made, event["id"]) == [{"id": answers[0].json()["id"]}]
+    assert application.database.faults(event["id"]) == {}
 
 
 def test_it_ends_cleanly_within_five_seconds(database: Database, tmp_path: Path) -> None:
