@@ -1,15 +1,16 @@
 """`python -m benchmarks bookings [--only NAME] [--save]`: all ratios, in one run, on one stand."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.bookings import measurements
-from benchmarks.bookings.load import LoadError
+from benchmarks.bookings import measurements, mixture
 from benchmarks.bookings.stand import Stand, running_stand
 from benchmarks.figures import describe_run, keep, say
 
 NAME = "bookings"
+LAST_FRAMES = 4
 MEASUREMENTS: Mapping[str, tuple[str, Callable[[Stand], dict[str, Any]]]] = {
     "textbook": ("Against SELECT ... FOR UPDATE", measurements.against_textbook),
     "one_statement": ("Against the best single statement", measurements.against_one_statement),
@@ -17,6 +18,7 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[Stand], dict[str, Any]]]] = {
     "sold_out": ("Sold out", measurements.sold_out),
     "event_size": ("Large and small events", measurements.by_event_size),
     "distance": ("Over a distance", measurements.over_distance),
+    "mixture": ("With all else that happens, far away", mixture.with_all_else),
     "open_loop": ("In open loop, far away", measurements.in_open_loop),
 }
 
@@ -34,9 +36,10 @@ def run(*, save: bool = False, only: str | None = None) -> dict[str, Any]:
             say(f"{title} ({name}), after {time.monotonic() - began:.0f} s")
             try:
                 figures[name] = measure(stand)
-            except LoadError as error:  # one that fails leaves the others their turn
-                say(f"  not measured: {error}")
-                figures[name] = {"failed": str(error)}
+            except Exception as error:  # noqa: BLE001 - one that fails leaves the others their turn
+                say(f"  not measured: {type(error).__name__}: {error}")
+                say("".join(traceback.format_exception(error)[-LAST_FRAMES:]))
+                figures[name] = {"failed": f"{type(error).__name__}: {error}"}
     say(f"  all of it took {time.monotonic() - began:.0f} s")
     if save and only is None:
         keep(NAME, figures)

@@ -90,6 +90,7 @@ class RunningLoad:
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what follows the first line is not read with it
             cwd=Path(__file__).parents[2],
         )
         assert self._process.stdin is not None

@@ -26,13 +26,14 @@ from rich.console import Console
 
 from benchmarks.bookings.load import Plan
 from contracts.token_claims import access_token_claims
-from regions.catalogue import MAX_LIMITS_TIMES, Address
-from regions.local.applications import WriteApi
+from regions.catalogue import GLOBAL, MAX_LIMITS_TIMES, Address
+from regions.local.applications import Inbox, WriteApi
 from regions.local.assembly import open_platform
 from regions.local.component import DATABASE, Component, Site
 from regions.local.engines.postgresql import Reader
 from regions.local.engines.redis import Redis
 from regions.local.layout import CHECKOUT
+from regions.local.preparation import Toolchain
 from regions.local.preparing import prepare_machine
 from regions.local.settings import LocalSettings
 from service_kit.settings import ProcessSettings
@@ -98,13 +99,15 @@ class Stand:
         self._site = cluster.site(PRIMARY)
         self._running: dict[str, Application] = {}
         self._reader, self._redis = Reader(self._site), Redis(self._site)
+        self._inbox = Inbox(cluster.site(GLOBAL))
         self.person_ids: list[int] = []
         self._tokens: list[str] = []
         self._tokens_made_at = 0.0
 
     def start(self) -> None:
-        """Starts the reader, Redis and write_api, and makes the people."""
-        self.cluster.run(self._redis)
+        """Starts the reader, Redis, the inbox of mails and write_api, and makes the people."""
+        for component in (self._redis, self._inbox):
+            self.cluster.run(component)
         self.cluster.run(self._reader)
         self.write_api = self._run(_Benched(self._site))
         self.person_ids = self._make_people()
@@ -120,8 +123,11 @@ class Stand:
             self.cluster.end(component)
             wait_for(f"no session of {name} is left", lambda: not self._sessions_of_baselines())
 
-    def event(self, seats: int, **fields: Any) -> int:
-        """A new event on sale with so many seats of one kind; its id."""
+    def event(self, seats: int, *, hold_seconds: int | None = None) -> int:
+        """A new event on sale with so many seats of one kind; its id.
+
+        `hold_seconds` may be shorter than hosts may set it.
+        """
         body = {
             "name": unique("event"),
             "available_seats": seats,
@@ -130,22 +136,32 @@ class Stand:
             "category": "MUSIC",
             "price": 10.5,
             "status": "active",
-        } | fields
+        }
         url = f"http://{self.write_api.address}/api/v1/events"
         headers = {"Authorization": f"Bearer {self.token(0)}"}
         answer = httpx.post(url, json=body, headers=headers, timeout=CREATE_SECONDS)
         answer.raise_for_status()
-        return int(answer.json()["id"])
+        event_id = int(answer.json()["id"])
+        if hold_seconds is not None:
+            self.rows("UPDATE events SET hold_seconds = %s WHERE id = %s", hold_seconds, event_id)
+        return event_id
 
     def plan(
-        self, application: Application, event_id: int, *, connections: int, seconds: float, **more: Any
+        self,
+        application: Application,
+        event_id: int,
+        *,
+        connections: int,
+        seconds: float,
+        path: str = BOOKINGS,
+        **more: Any,
     ) -> Plan:
         """Bookings of one seat each of an event, each connection somebody else's."""
         people = min(PEOPLE, max(connections, 64))
         return Plan(
             host=application.address.host,
             port=application.address.port,
-            requests=[self._request(number, event_id) for number in range(people)],
+            requests=[self._request(number, event_id, path) for number in range(people)],
             connections=connections,
             seconds=seconds,
             **more,
@@ -191,6 +207,15 @@ class Stand:
             cursor = connection.execute(statement.encode(), values)
             return cursor.fetchall() if cursor.description else []
 
+    def url(self, role: str, node: str) -> str:
+        """libpq URL of the database for a role, on `main` (the primary) or `reader`."""
+        return self._site.database_url(role, node)
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """Where PostgreSQL's programs are."""
+        return self._site.toolchain
+
     def settle(self) -> None:
         """No distance, nobody who asks, and the standbys and the reader have all that was written."""
         self.cluster.set_delay_ms(0)
@@ -215,10 +240,10 @@ class Stand:
         self.cluster.run(component)
         return Application(self.cluster, component)
 
-    def _request(self, number: int, event_id: int) -> tuple[str, str]:
+    def _request(self, number: int, event_id: int, path: str) -> tuple[str, str]:
         body = f'{{"event_id":{event_id},"quantity":1}}'
         before = (
-            f"POST {BOOKINGS} HTTP/1.1\r\nHost: frontrow\r\nAccept: application/json\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: frontrow\r\nAccept: application/json\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"Authorization: Bearer {self.token(number)}\r\nIdempotency-Key: "
         )
