@@ -5,14 +5,14 @@ The features never import each other; `features.py` hands the bookings to the or
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.booking import MAX_SEATS_PER_BOOKING
 from service_kit.database import Connection
 from service_kit.email_address import Email
-from service_kit.fields import Line, RequestBody
+from service_kit.fields import Id, Line, RequestBody
 
 
 class AttendeeBody(RequestBody):
@@ -31,10 +31,19 @@ Attendees = Annotated[
 ]
 
 
-def refuse_more_attendees_than_seats(attendees: Sequence[AttendeeBody], seats: int) -> None:
-    """Raises ValueError where somebody would have no seat."""
-    if len(attendees) > seats:
-        raise ValueError(f"{len(attendees)} attendees are named for {seats} seats")
+class SeatsBody(RequestBody):
+    """Seats of one ticket type of an event, and who comes to sit on them, if that is known."""
+
+    event_id: Id
+    quantity: Annotated[int, Field(strict=True, ge=1, le=MAX_SEATS_PER_BOOKING)]
+    ticket_type_id: Id | None = Field(default=None, description="Needed where the event has several.")
+    attendees: Attendees = Field(default=[])
+
+    @model_validator(mode="after")
+    def _each_has_a_seat(self) -> Self:
+        if len(self.attendees) > self.quantity:
+            raise ValueError(f"{len(self.attendees)} attendees are named for {self.quantity} seats")
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,13 +134,7 @@ def refusal_to_confirm(
     """
     if booking.status == "confirmed":
         return ALREADY
-    if booking.status == "cancelled":
-        return _wrong_state("cancelled", "The booking was cancelled.")
-    if is_over(booking, now=now):
-        return _wrong_state("expired", "The hold has expired and the seats are free again.")
-    if event.status == "cancelled":
-        return _not_bookable("event-cancelled", "The event is cancelled.")
-    return None
+    return _refusal_as_over(booking, event, now=now)
 
 
 def refusal_to_cancel(
@@ -189,15 +183,23 @@ def refusal_to_transfer(booking: BookingState, event: BookableEvent, *, now: dat
 def _refusal_to_change(
     booking: BookingState, event: BookableEvent, what: str, until: datetime | None, *, now: datetime
 ) -> Refusal | None:
+    over = _refusal_as_over(booking, event, now=now)
+    if over is not None:
+        return over
+    if now >= event.starts_at:
+        return _wrong_state("event-started", "The event has started.")
+    return _refusal_by_policy(what, until, now=now)
+
+
+def _refusal_as_over(booking: BookingState, event: BookableEvent, *, now: datetime) -> Refusal | None:
+    """Why nothing but its cancellation can be asked of a booking: it has no seats any more, or no event."""
     if booking.status == "cancelled":
         return _wrong_state("cancelled", "The booking was cancelled.")
     if is_over(booking, now=now):
         return _wrong_state("expired", "The hold has expired and the seats are free again.")
     if event.status == "cancelled":
         return _not_bookable("event-cancelled", "The event is cancelled.")
-    if now >= event.starts_at:
-        return _wrong_state("event-started", "The event has started.")
-    return _refusal_by_policy(what, until, now=now)
+    return None
 
 
 def _refusal_by_policy(what: str, until: datetime | None, *, now: datetime) -> Refusal | None:
