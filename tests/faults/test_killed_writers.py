@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.integration.write_api.application import Customer, Database, Door, eventually
-from tests.integration.write_api.storm import Client, Ledger, rage
+from tests.integration.write_api.storm import Client, rage
+from tests.integration.write_api.storm_ledger import Ledger
 from tests.integration.write_api.test_process import Process, free_address
 from tests.people import DEADLINE_SECONDS
 from tests.scratch_postgresql import ScratchPostgresql, scratch_postgresql
@@ -26,7 +27,7 @@ ROUNDS = sized(1, 20)
 CLIENTS = 64
 PEOPLE = 16
 SEATS = 2000
-ANSWERS_BETWEEN_KILLS = (40, 400)
+ANSWERS_BETWEEN_KILLS = sized((40, 150), (40, 400))
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
 
 

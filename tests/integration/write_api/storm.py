@@ -1,26 +1,24 @@
-"""A storm: many clients book, confirm, cancel, repeat and let expire at random, and remember what they hear.
+"""A storm: many clients use all that can be done to bookings at random, and remember what they hear.
 
-Each request is repeated until it is answered: bookings with their key, confirmations and cancellations as
-they were. So at the end the database must hold exactly what was acknowledged (`Ledger.contradictions`).
+They book, order, wait in line, confirm, cancel, repeat, say who comes, and let expire; hosts change their
+events meanwhile. Each request is repeated until it is answered: bookings and orders with their key, all else
+as it was. So at the end the database must hold exactly what was acknowledged (`Ledger.contradictions`).
 """
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count, pairwise
-from typing import Any
+from itertools import cycle
+from typing import Any, Protocol
 
 import httpx
 
-from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Customer, Database
+from tests.integration.write_api.storm_ledger import Ledger
 from tests.people import unique
-from write_api.bookings.batches import BookingQueues, Served
-from write_api.bookings.grants import Wish
-from write_api.bookings.made import MadeBooking
 
 UNANSWERED = 503
 INTERNAL_ERROR = 500
@@ -28,82 +26,59 @@ RETRY_SECONDS = 0.2
 ANSWER_SECONDS = 60.0
 """Within this each request is answered, also by a writer that is killed and started again."""
 LOOK_PAUSE_SECONDS = 0.05
+HOST_PAUSE_SECONDS = 0.05
 MAX_QUANTITY = 4
-WEIGHTS = {"book": 10, "confirm": 3, "cancel": 4, "repeat": 2, "look": 1, "let go": 2}
-_CONTRADICTIONS = 5
+WEIGHTS = {
+    "book": 10, "confirm": 3, "cancel": 4, "repeat": 2, "look": 1, "let go": 2, "attendees": 1,
+    "order": 2, "confirm order": 1, "cancel order": 1, "wait": 2, "ask about line": 2, "leave line": 1,
+}  # fmt: skip
 
 Request = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
 
-@dataclass
-class Ledger:
-    """What was acknowledged in a storm: bookings as first answered, and what became of them since."""
+class Actor(Protocol):
+    """Whoever takes part in a storm."""
 
-    bookings: dict[int, dict[str, Any]] = field(default_factory=dict)
-    owners: dict[int, int] = field(default_factory=dict)
-    confirmed: set[int] = field(default_factory=set)
-    cancelled: set[int] = field(default_factory=set)
-    heard: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-
-    def contradictions(self, database: Database, event_ids: Sequence[int]) -> list[str]:
-        """Where the bookings of these events are not exactly those that were acknowledged; some of them.
-
-        To be asked when every request was answered.
-        """
-        found = _found(database, event_ids)
-        unknown = [f"booking {one} was never acknowledged" for one in found.keys() - self.bookings.keys()]
-        changed = [
-            f"booking {one} is {found[one]}, acknowledged as {acknowledged} of {self.owners[one]}"
-            for one, acknowledged in self.bookings.items()
-            if one in found and not self._agrees(found[one], acknowledged)
-        ]
-        kinds = (self.wrong, self.lost(database, event_ids), unknown, changed)
-        return [one for kind in kinds for one in kind[:_CONTRADICTIONS]]
-
-    def lost(self, database: Database, event_ids: Sequence[int]) -> list[str]:
-        """Which acknowledgements are not true. What was not answered may have been done or not."""
-        found = _found(database, event_ids)
-        done = {"confirmed": self.confirmed - self.cancelled, "cancelled": self.cancelled}
-        undone = [
-            f"booking {one} was acknowledged as {status} and is {found[one]['status']}"
-            for status, bookings in done.items()
-            for one in bookings & found.keys()
-            if found[one]["status"] not in {status, "cancelled"}
-        ]
-        missing = self.bookings.keys() - found.keys()
-        return [*(f"booking {one} was acknowledged and is lost" for one in missing), *undone]
-
-    def _agrees(self, row: Mapping[str, Any], acknowledged: Mapping[str, Any]) -> bool:
-        if row["id"] in self.cancelled:
-            stati = {"cancelled"}
-        elif row["id"] in self.confirmed:
-            stati = {"confirmed"}
-        else:
-            stati = {"held", "expired"}
-        return (
-            row["status"] in stati
-            and row["person_id"] == self.owners[row["id"]]
-            and all(row[name] == acknowledged[name] for name in ("quantity", "ticket_type_id"))
-            and row["seat_positions"] == [seat["position"] for seat in acknowledged["seats"]]
-        )
+    async def act(self) -> None:
+        """One thing, until it is answered."""
+        ...
 
 
-def _found(database: Database, event_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
-    rows = database.rows(
-        "SELECT id, person_id, quantity, ticket_type_id, seat_positions, status FROM bookings "
-        "WHERE event_id = ANY(%s)",
-        list(event_ids),
-    )
-    return {row["id"]: row for row in rows}
+class Patient:
+    """Somebody who asks any of some writers until one answers, and notes what is heard."""
+
+    def __init__(self, doors: Sequence[Customer], ledger: Ledger, seed: int) -> None:
+        self.doors = doors
+        self.ledger = ledger
+        self.random = random.Random(seed)
+
+    async def ask(self, kind: str, request: Request) -> httpx.Response:
+        """The answer. Raises TimeoutError where there is none for a minute."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while True:
+                status: int | str
+                try:
+                    answer = await request(self.random.choice(self.doors).client)
+                    status = answer.status_code
+                except httpx.TransportError as error:
+                    status = type(error).__name__
+                self.ledger.heard[f"{kind} {status}"] += 1
+                if status == INTERNAL_ERROR:
+                    self.ledger.wrong.append(f"{kind}: {answer.text}")
+                if isinstance(status, int) and status != UNANSWERED:
+                    return answer
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def put(self, kind: str, path: str, **body: Any) -> httpx.Response:
+        """The answer to a PUT."""
+        return await self.ask(kind, lambda client: client.put(path, json=body or None))
+
+    async def get(self, kind: str, path: str) -> httpx.Response:
+        """The answer to a GET."""
+        return await self.ask(kind, lambda client: client.get(path))
 
 
-def _booking(wish: Mapping[str, Any], key: str | None) -> Request:
-    headers = {} if key is None else {"Idempotency-Key": key}
-    return lambda client: client.post("/api/v1/bookings", json=wish, headers=headers)
-
-
-class Client:
+class Client(Patient):
     """Somebody who does one thing after the other, all of it at random, at any of some writers.
 
     Without keys a booking that was not answered is repeated as if it were another.
@@ -118,119 +93,162 @@ class Client:
         *,
         with_keys: bool = True,
     ) -> None:
-        self._with_keys = with_keys
-        self._doors = doors
+        super().__init__(doors, ledger, seed)
         self._events = events
-        self._ledger = ledger
-        self._random = random.Random(seed)
+        self._with_keys = with_keys
         self._live: list[int] = []
-        self._first_answers: list[tuple[dict[str, Any], str, dict[str, Any]]] = []
+        self._orders: list[int] = []
+        self._lines: list[int] = []
+        self._first_answers: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = []
 
     async def act(self) -> None:
-        """One thing, until it is answered. Raises TimeoutError where that takes longer than a minute."""
-        [kind] = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))
-        if kind == "book" or not self._live:
+        """One thing, until it is answered."""
+        [kind] = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))
+        if kind == "order":
+            await self._order()
+        elif kind == "wait":
+            await self._wait()
+        elif kind.endswith("order") and self._orders:
+            await self._end_order(self._orders.pop(), kind)
+        elif kind.endswith("line") and self._lines:
+            await self._in_line(self._lines.pop(), kind)
+        elif kind == "book" or not self._live:
             await self._book()
-        elif kind == "repeat" and self._with_keys:
+        elif kind == "repeat" and self._first_answers and self._with_keys:
             await self._repeat()
-        elif kind in {"look", "repeat"}:
-            await self._look(self._random.choice(self._live))
         else:
-            booking_id = self._live.pop(self._random.randrange(len(self._live)))
-            if kind == "let go":
-                return
+            await self._with_booking(kind)
+
+    async def leave_lines(self) -> None:
+        """Waits for nothing any more."""
+        for entry_id in self._lines:
+            await self._in_line(entry_id, "leave line")
+        self._lines.clear()
+
+    async def _with_booking(self, kind: str) -> None:
+        booking_id = self._live.pop(self.random.randrange(len(self._live)))
+        if kind in {"confirm", "cancel"}:
             await self._end(booking_id, kind)
+        elif kind == "attendees":
+            named = [{"name": unique("attendee")}]
+            await self.put(kind, f"/api/v1/bookings/{booking_id}/attendees", attendees=named)
+            self._live.append(booking_id)
+        elif kind != "let go":
+            await self._look(booking_id)
+            self._live.append(booking_id)
+
+    def _wish(self) -> dict[str, Any]:
+        event = self.random.choice(self._events)
+        kinds = [one["id"] for one in event["ticket_types"]]
+        wish = {"event_id": event["id"], "quantity": self.random.randint(1, MAX_QUANTITY)}
+        if len(kinds) > 1 or self.random.random() < 0.5:
+            wish["ticket_type_id"] = self.random.choice(kinds)
+        return wish
 
     async def _book(self) -> None:
-        event = self._random.choice(self._events)
-        kinds = [one["id"] for one in event["ticket_types"]]
-        wish = {"event_id": event["id"], "quantity": self._random.randint(1, MAX_QUANTITY)}
-        if len(kinds) > 1 or self._random.random() < 0.5:
-            wish["ticket_type_id"] = self._random.choice(kinds)
-        key = unique("key")
-        answer = await self._ask("book", _booking(wish, key if self._with_keys else None))
+        wish, key = self._wish(), unique("key")
+        answer = await self.ask("book", self._keyed("bookings", wish, key))
         if answer.status_code == 201:
             booking = answer.json()
-            if booking["id"] in self._ledger.bookings:
-                self._ledger.wrong.append(f"booking {booking['id']} was acknowledged to two")
-            self._ledger.bookings[booking["id"]] = booking
-            self._ledger.owners[booking["id"]] = self._doors[0].id
+            self._note_new(booking)
             self._live.append(booking["id"])
-            self._first_answers.append((wish, key, booking))
+            self._first_answers.append(("bookings", wish, key, booking))
+
+    async def _order(self) -> None:
+        wish, key = {"items": [self._wish() for _ in range(self.random.randint(1, 3))]}, unique("key")
+        answer = await self.ask("order", self._keyed("orders", wish, key))
+        if answer.status_code == 201:
+            order = answer.json()
+            for booking in order["bookings"]:
+                self._note_new(booking)
+            self._orders.append(order["id"])
+            self._first_answers.append(("orders", wish, key, order))
+
+    def _note_new(self, booking: Mapping[str, Any]) -> None:
+        if booking["id"] in self.ledger.bookings:
+            self.ledger.wrong.append(f"booking {booking['id']} was acknowledged to two")
+        self.ledger.note(booking, self.doors[0].id)
 
     async def _repeat(self) -> None:
         """Sends a request again that was answered, as somebody does who did not hear the answer."""
-        wish, key, first = self._random.choice(self._first_answers)
-        answer = await self._ask("repeat", _booking(wish, key))
+        what, wish, key, first = self.random.choice(self._first_answers)
+        answer = await self.ask("repeat", self._keyed(what, wish, key))
         if answer.status_code != 201 or answer.json() != first:
-            self._ledger.wrong.append(f"first {first}, then {answer.status_code} {answer.text}")
+            self.ledger.wrong.append(f"first {first}, then {answer.status_code} {answer.text}")
+
+    def _keyed(self, what: str, wish: Mapping[str, Any], key: str) -> Request:
+        headers = {"Idempotency-Key": key} if self._with_keys else {}
+        return lambda client: client.post(f"/api/v1/{what}", json=wish, headers=headers)
 
     async def _look(self, booking_id: int) -> None:
-        answer = await self._ask("look", lambda client: client.get(f"/api/v1/bookings/{booking_id}"))
+        answer = await self.get("look", f"/api/v1/bookings/{booking_id}")
         if answer.status_code != 200:
-            self._ledger.wrong.append(f"booking {booking_id}: {answer.status_code} {answer.text}")
+            self.ledger.wrong.append(f"booking {booking_id}: {answer.status_code} {answer.text}")
 
     async def _end(self, booking_id: int, kind: str) -> None:
         """Confirms or cancels, and goes on with a booking that is confirmed."""
-        answer = await self._ask(kind, lambda client: client.put(f"/api/v1/bookings/{booking_id}/{kind}"))
-        if answer.status_code == 200 and kind == "confirm":
-            self._ledger.confirmed.add(booking_id)
-            self._live.append(booking_id)
-        elif answer.status_code == 200:
-            self._ledger.cancelled.add(booking_id)
+        answer = await self.put(kind, f"/api/v1/bookings/{booking_id}/{kind}")
+        if answer.status_code == 200:
+            self.ledger.note(answer.json(), self.doors[0].id)
+            if kind == "confirm":
+                self._live.append(booking_id)
 
-    async def _ask(self, kind: str, request: Request) -> httpx.Response:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            while True:
-                status: int | str
-                try:
-                    answer = await request(self._random.choice(self._doors).client)
-                    status = answer.status_code
-                except httpx.TransportError as error:
-                    status = type(error).__name__
-                self._ledger.heard[f"{kind} {status}"] += 1
-                if status == INTERNAL_ERROR:
-                    self._ledger.wrong.append(f"{kind}: {answer.text}")
-                if isinstance(status, int) and status != UNANSWERED:
-                    return answer
-                await asyncio.sleep(RETRY_SECONDS)
+    async def _end_order(self, order_id: int, kind: str) -> None:
+        """Confirms or cancels all of it, and goes on with an order that is confirmed."""
+        answer = await self.put(kind, f"/api/v1/orders/{order_id}/{kind.partition(' ')[0]}")
+        if answer.status_code == 200:
+            for booking in answer.json()["bookings"]:
+                self.ledger.note(booking, self.doors[0].id)
+            if kind == "confirm order":
+                self._orders.append(order_id)
+
+    async def _wait(self) -> None:
+        wish = self._wish()
+        answer = await self.ask("wait", lambda client: client.post("/api/v1/waitlist", json=wish))
+        if answer.status_code in {200, 201}:
+            self._lines.append(answer.json()["id"])
+
+    async def _in_line(self, entry_id: int, kind: str) -> None:
+        """Hears what has become of a place in line, or gives it up, and with it what is offered."""
+        if kind == "leave line":
+            path = f"/api/v1/waitlist/{entry_id}"
+            answer = await self.ask(kind, lambda client: client.delete(path))
+        else:
+            answer = await self.get(kind, f"/api/v1/waitlist/{entry_id}")
+        entry = answer.json()
+        if answer.status_code == 200 and entry["status"] == "waiting":
+            self._lines.append(entry_id)
+        elif answer.status_code == 200 and entry["booking_id"] is not None:
+            offer = await self.get("offer", f"/api/v1/bookings/{entry['booking_id']}")
+            self.ledger.note(offer.json(), self.doors[0].id)
+            self._live.append(entry["booking_id"])
 
 
-class Arrivals:
-    """Takes the place of an application's queues and passes everything on; notes who came when and got what.
+class Host(Patient):
+    """Takes events off sale and on again, renames them, and changes how many seats they have."""
 
-    `made` is shared by those of several writers: who repeats a request at another one makes nothing there.
-    """
+    def __init__(
+        self, doors: Sequence[Customer], events: Sequence[Mapping[str, Any]], ledger: Ledger, seed: int
+    ) -> None:
+        super().__init__(doors, ledger, seed)
+        self._events = events
+        self._kinds = cycle(["capacity", "rename", "capacity", "off sale"])
 
-    def __init__(self, made: dict[int, "Arrivals"], *queues: BookingQueues) -> None:
-        self._made = made
-        self._queues = queues
-        self._places: Iterator[int] = count()
-        self._first_places: dict[int, dict[int, int]] = {}
-        self.heard: list[tuple[int, Wish, MadeBooking | Problem]] = []
-
-    async def ask(self, event_id: int, wish: Wish) -> Served:
-        """As BookingQueues; of several queues each in turn."""
-        place = next(self._places)
-        queues = self._queues[place % len(self._queues)]
-        served = await queues.ask(event_id, wish)
-        booking = served.outcome
-        self.heard.append((place, wish, booking))
-        if isinstance(booking, Problem):
-            return served
-        if self._made.setdefault(booking.id, self) is self:
-            of_event = self._first_places.setdefault(event_id, {})
-            of_event[booking.id] = min(place, of_event.get(booking.id, place))
-        return served
-
-    def overtaken(self) -> dict[int, int]:
-        """By event, how many bookings were made before another whose request had arrived earlier."""
-        overtaken = {}
-        for event_id, places in self._first_places.items():
-            arrived = [places[booking_id] for booking_id in sorted(places)]
-            if inversions := sum(one > following for one, following in pairwise(arrived)):
-                overtaken[event_id] = inversions
-        return overtaken
+    async def act(self) -> None:
+        """One change; for a moment nobody can book where an event is off sale."""
+        event = self.random.choice(self._events)
+        path = f"/api/v1/events/{event['id']}"
+        kind = next(self._kinds)
+        if kind == "rename":
+            await self.put(kind, path, name=unique("event"))
+        elif kind == "off sale":
+            await self.put(kind, path, status="inactive")
+            await self.put("on sale", path, status="active")
+        else:
+            one = self.random.choice(event["ticket_types"])
+            capacity = max(1, one["capacity"] + self.random.randint(-3, 3))
+            await self.put(kind, f"{path}/ticket-types/{one['id']}", capacity=capacity)
+        await asyncio.sleep(HOST_PAUSE_SECONDS)
 
 
 @dataclass
@@ -267,11 +285,11 @@ async def watched(database: Database, event_ids: Sequence[int]) -> AsyncIterator
 
 
 async def rage(
-    clients: Sequence[Client], *, actions: int = 0, until: Callable[[], bool] | None = None
+    clients: Sequence[Actor], *, actions: int = 0, until: Callable[[], bool] | None = None
 ) -> None:
     """Every client does so many things, or goes on until `until`."""
 
-    async def one(client: Client) -> None:
+    async def one(client: Actor) -> None:
         done = 0
         while not until() if until is not None else done < actions:
             await client.act()
