@@ -47,16 +47,6 @@ class SeatsBody(RequestBody):
 
 
 @dataclass(frozen=True, slots=True)
-class OrderItem:
-    """Seats of an event; of its only ticket type where none is named. The first attendee has the first."""
-
-    event_id: int
-    ticket_type_id: int | None
-    quantity: int
-    attendees: Sequence[AttendeeBody] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class BookingKey:
     """The whole key of a booking."""
 
@@ -68,7 +58,7 @@ class OrderedBookings(Protocol):
     """Bookings of an order, by the transaction of the caller, who locks nothing of any event in it."""
 
     async def place(
-        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[OrderItem]
+        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[SeatsBody]
     ) -> list[BookingKey]:
         """Holds the seats of all items, or of none; the bookings in the order of the items.
 

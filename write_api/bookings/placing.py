@@ -24,7 +24,7 @@ from write_api.bookings.rules import (
     refusal_to_confirm,
 )
 from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
-from write_api.ordered_bookings import BookingKey, OrderItem
+from write_api.ordered_bookings import BookingKey, SeatsBody
 
 EventOrder = Callable[[Iterable[int]], Sequence[int]]
 
@@ -46,7 +46,7 @@ class BookingPlacing:
         self._in_lock_order = in_lock_order
 
     async def place(
-        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[OrderItem]
+        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[SeatsBody]
     ) -> list[BookingKey]:
         """As OrderedBookings. Items of the same ticket type are served in turn, a booking each.
 
@@ -128,7 +128,7 @@ class BookingPlacing:
         connection: Connection,
         event_id: int,
         sale: Sale,
-        granted_items: Mapping[int, tuple[Grant, OrderItem]],
+        granted_items: Mapping[int, tuple[Grant, SeatsBody]],
     ) -> dict[int, BookingKey]:
         """The bookings of one event, by the places of their items."""
         ids = await self._store.insert_bookings(

@@ -9,11 +9,7 @@ from service_kit.fields import RequestBody
 from write_api.ordered_bookings import SeatsBody
 
 
-class OrderItemBody(SeatsBody):
-    """What a booking alone would ask for."""
-
-
 class OrderCreate(RequestBody):
     """What is wanted: all of it, or nothing. Items of the same ticket type are served in turn."""
 
-    items: Annotated[list[OrderItemBody], Field(min_length=1, max_length=MAX_ITEMS_PER_ORDER)]
+    items: Annotated[list[SeatsBody], Field(min_length=1, max_length=MAX_ITEMS_PER_ORDER)]

@@ -8,7 +8,7 @@ from service_kit.database import Connection, Pool
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
 from write_api.idempotency import IdempotentRequests, keyed
-from write_api.ordered_bookings import BookingKey, OrderedBookings, OrderItem
+from write_api.ordered_bookings import BookingKey, OrderedBookings
 from write_api.orders.schemas import OrderCreate
 from write_api.orders.store import OrderStore
 
@@ -46,12 +46,8 @@ class OrderService:
             if answered is not None:
                 return Order.model_validate_json(answered)
             order_id = await self._store.next_id(connection)
-            items = [
-                OrderItem(item.event_id, item.ticket_type_id, item.quantity, item.attendees)
-                for item in body.items
-            ]
             bookings = await self._bookings.place(
-                connection, order_id=order_id, person_id=person_id, items=items
+                connection, order_id=order_id, person_id=person_id, items=body.items
             )
             await self._store.insert(connection, order_id=order_id, person_id=person_id, bookings=bookings)
             order = await self._order(connection, order_id, person_id)

@@ -23,7 +23,7 @@ from write_api.bookings.placing import BookingPlacing
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.store import BookingStore
 from write_api.idempotency import IdempotentRequests
-from write_api.ordered_bookings import BookingKey, OrderedBookings, OrderItem
+from write_api.ordered_bookings import BookingKey, OrderedBookings, SeatsBody
 from write_api.orders.schemas import OrderCreate
 from write_api.orders.service import OrderService
 from write_api.orders.store import OrderStore
@@ -49,7 +49,7 @@ class ItemByItem(BookingPlacing):
         self._pool = pool
 
     async def place(
-        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[OrderItem]
+        self, connection: Connection, *, order_id: int, person_id: int, items: Sequence[SeatsBody]
     ) -> list[BookingKey]:
         keys = []
         for one in items:
