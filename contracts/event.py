@@ -35,6 +35,9 @@ class TicketType(BaseModel):
     sales_start_at: datetime | None
     sales_end_at: datetime | None
     per_person_limit: int | None = Field(description="Seats of it that one person may have at a time.")
+    oversell_seats: int = Field(
+        description="Seats that are sold beyond the capacity; what is left counts them too."
+    )
 
 
 class Event(BaseModel):

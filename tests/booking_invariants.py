@@ -7,26 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 INVARIANTS: Mapping[str, str] = {
-    # The counter that sales go by is the number of free seats.
+    # The counter that sales go by is the number of free seats, without those that are still to be withdrawn.
     "counters_off": """
-        SELECT 1 FROM ticket_stock t WHERE {event_id_of_t} AND t.remaining <> (
+        SELECT 1 FROM ticket_stock t WHERE {event_id_of_t} AND t.remaining + greatest(-t.unsettled, 0) <> (
             SELECT count(*) FROM seats s
             WHERE s.event_id = t.event_id AND s.ticket_type_id = t.ticket_type_id AND s.booking_id IS NULL
         )
     """,
-    # A ticket type has one seat a place, and a stock.
+    # A ticket type has one seat a place and beyond as its host says, of which some may still have to follow.
     "seats_off_capacity": """
-        SELECT 1 FROM ticket_types t WHERE {event_id_of_t} AND (
-            t.capacity <> (
-                SELECT count(*) FROM seats s WHERE s.event_id = t.event_id AND s.ticket_type_id = t.id
-            ) OR NOT EXISTS (
-                SELECT FROM ticket_stock k WHERE k.event_id = t.event_id AND k.ticket_type_id = t.id
-            )
+        SELECT 1 FROM ticket_types t
+        LEFT JOIN ticket_stock k ON k.event_id = t.event_id AND k.ticket_type_id = t.id
+        WHERE {event_id_of_t} AND t.capacity + t.oversell_seats - k.unsettled IS DISTINCT FROM (
+            SELECT count(*) FROM seats s
+            WHERE s.event_id = t.event_id AND s.ticket_type_id = t.id AND s.booking_id IS DISTINCT FROM 0
         )
     """,
     # Live bookings have no more seats than there are, as their own rows say, whatever the seats say.
     "sold_above_capacity": """
-        SELECT 1 FROM ticket_types t WHERE {event_id_of_t} AND t.capacity < (
+        SELECT 1 FROM ticket_types t WHERE {event_id_of_t} AND t.capacity + t.oversell_seats < (
             SELECT coalesce(sum(b.quantity), 0) FROM bookings b
             WHERE b.event_id = t.event_id AND b.ticket_type_id = t.id AND b.status IN ('held', 'confirmed')
         )
@@ -37,10 +36,10 @@ INVARIANTS: Mapping[str, str] = {
         WHERE {event_id_of_t} AND t.status IN ('held', 'confirmed')
         GROUP BY t.event_id, position HAVING count(*) > 1
     """,
-    # Who has a seat is a live booking.
+    # Who has a seat is a live booking; 0 is nobody, a seat that is withdrawn.
     "seats_of_nobody": """
         SELECT 1 FROM seats t LEFT JOIN bookings b ON b.event_id = t.event_id AND b.id = t.booking_id
-        WHERE {event_id_of_t} AND t.booking_id IS NOT NULL
+        WHERE {event_id_of_t} AND t.booking_id <> 0
             AND (b.id IS NULL OR b.status NOT IN ('held', 'confirmed'))
     """,
     # A live booking has the seats that it says, all of them of its ticket type.

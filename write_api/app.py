@@ -49,7 +49,9 @@ from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.hot import METHOD_AND_PATH, HotBooking
 from write_api.bookings.offers import WaitlistSale
+from write_api.bookings.settling import SeatSettling
 from write_api.bookings.store import BookingStore
+from write_api.bookings.supply_store import SupplyStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.consistency import AnswerConsistency
 from write_api.features import ROUTERS, Features
@@ -187,6 +189,7 @@ class _Parts:
         consistency = AnswerConsistency(self.signer, lambda: self._heartbeat.generation)
         self.confirmed = ConfirmedAnswers(self.gate, consistency)
         freed_seats = FreedSeats()
+        self._settling = SeatSettling(self._control_pool, SupplyStore(), freed_seats)
         self._expiry = HoldExpiry(self._control_pool, booking_store, freed_seats=freed_seats)
         idempotent_requests = IdempotentRequests()
         self._key_expiry = KeyExpiry(
@@ -288,6 +291,7 @@ class _Parts:
             "heartbeat": self._heartbeat.run,
             "signing-keys": self._key_ring.run,
             "hold-expiry": self._expiry.run,
+            "seat-settling": self._settling.run,
             "idempotency-key-expiry": self._key_expiry.run,
             "waitlist-offers": self._waitlist_offers.run,
             "notifications": self._delivery.run,

@@ -34,11 +34,14 @@ from write_api.bookings.limits import BookingLimits
 from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.placing import BookingPlacing
 from write_api.bookings.service import BookingService
+from write_api.bookings.settling import SeatSettling
 from write_api.bookings.store import BookingStore
+from write_api.bookings.supply_store import SupplyStore
 from write_api.catalogue import routes as catalogue_routes
 from write_api.catalogue.administered import EventAdministration
 from write_api.catalogue.service import CatalogueService
 from write_api.catalogue.store import CatalogueStore
+from write_api.catalogue.ticket_types import TicketTypeService
 from write_api.guests import routes as guests_routes
 from write_api.guests.service import GuestService
 from write_api.guests.store import GuestStore
@@ -54,6 +57,7 @@ from write_api.organisations.store import OrganisationStore
 from write_api.personal_data import routes as personal_data_routes
 from write_api.personal_data.service import PersonalDataService
 from write_api.personal_data.store import PersonalDataStore
+from write_api.seat_blocks import SeatSupply
 from write_api.sessions import routes as sessions_routes
 from write_api.sessions.administered import SessionAdministration
 from write_api.sessions.login_limits import login_limits
@@ -167,14 +171,12 @@ class Features:
             confirmed_email=accounts.confirmed_email,
         )
         app.state.organisations = organisations
-        app.state.catalogue = CatalogueService(
-            self.pool,
-            CatalogueStore(),
-            self.audit_log,
-            OrganisationAccess(organisations.own_organisation, organisation_store.may_host),
-            self.booking_store.make_seats,
-            requests=self.idempotent_requests,
-        )
+        access = OrganisationAccess(organisations.own_organisation, organisation_store.may_host)
+        settling = SeatSettling(self.pool, SupplyStore(), self.freed_seats)
+        supply = SeatSupply(self.booking_store.make_seats, settling.change, settling.settle)
+        catalogue = (self.pool, CatalogueStore(), self.audit_log, access, supply)
+        app.state.catalogue = CatalogueService(*catalogue, requests=self.idempotent_requests)
+        app.state.ticket_types = TicketTypeService(*catalogue, requests=self.idempotent_requests)
         guests = GuestService(
             self.pool,
             GuestStore(),

@@ -39,7 +39,7 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-Operation = Literal["place-order", "create-event"]
+Operation = Literal["place-order", "create-event", "add-ticket-type"]
 """What a key is for; the same key for something else is another one."""
 
 

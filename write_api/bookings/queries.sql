@@ -12,7 +12,7 @@ SELECT pg_advisory_xact_lock_shared(%(event_id)s)
 SELECT status, starts_at, currency, hold_seconds, policy_version FROM events WHERE id = %(event_id)s FOR SHARE
 
 -- select_ticket_types --
--- Needs no lock: what is read of a ticket type never changes.
+-- After the event was locked: whoever changes a ticket type has it alone.
 SELECT id, name, price_minor, sales_start_at, sales_end_at, per_person_limit
 FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
 
@@ -280,3 +280,53 @@ DELETE FROM attendees WHERE event_id = %(event_id)s AND booking_id = %(booking_i
 -- All whom a person has named, whatever has become of the bookings.
 DELETE FROM attendees a USING bookings b
 WHERE b.person_id = %(person_id)s AND a.event_id = b.event_id AND a.booking_id = b.id
+
+-- lead_queue_of_event --
+-- Bookings that come later wait behind this one.
+SELECT pg_advisory_xact_lock(%(event_id)s)
+
+-- lock_supply --
+-- How many can be sold, and how many seats are still to follow what was decided.
+SELECT remaining, unsettled FROM ticket_stock
+WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
+
+-- write_supply --
+-- Under that lock.
+UPDATE ticket_stock SET remaining = %(remaining)s, unsettled = %(unsettled)s
+WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+
+-- find_unsettled --
+-- The few, or none, that somebody is about to settle or was interrupted at.
+SELECT event_id, ticket_type_id FROM ticket_stock WHERE unsettled <> 0 ORDER BY event_id, ticket_type_id LIMIT %(limit)s
+
+-- reopen_seats --
+-- Seats that were withdrawn come first: they have their places and labels.
+UPDATE seats SET booking_id = NULL
+WHERE event_id = %(event_id)s AND booking_id = 0 AND position = ANY(ARRAY(
+    SELECT position FROM seats
+    WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s AND booking_id = 0
+    ORDER BY position LIMIT %(seats)s
+))
+
+-- add_seats --
+-- Behind all seats of the event, numbered on from the last one of the ticket type: its first is named after it.
+INSERT INTO seats (event_id, position, ticket_type_id, label)
+SELECT
+    t.event_id, (SELECT coalesce(max(position), 0) FROM seats WHERE event_id = %(event_id)s) + n, t.id,
+    coalesce(regexp_replace(last_one.label, '[0-9]+$', ''), t.name || ' ')
+        || coalesce(substring(last_one.label FROM '[0-9]+$')::integer, 0) + n
+FROM ticket_types t
+LEFT JOIN LATERAL (
+    SELECT label FROM seats WHERE event_id = t.event_id AND ticket_type_id = t.id ORDER BY position DESC LIMIT 1
+) last_one ON true
+CROSS JOIN generate_series(1, %(seats)s::integer) AS n
+WHERE t.event_id = %(event_id)s AND t.id = %(ticket_type_id)s
+
+-- withdraw_seats --
+-- The last ones that are free; the caller compares the count.
+UPDATE seats SET booking_id = 0
+WHERE event_id = %(event_id)s AND booking_id IS NULL AND position = ANY(ARRAY(
+    SELECT position FROM seats
+    WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s AND booking_id IS NULL
+    ORDER BY position DESC LIMIT %(seats)s
+))

@@ -33,7 +33,13 @@ class TicketTypeDraft:
     sales_start_at: datetime | None
     sales_end_at: datetime | None
     per_person_limit: int | None
+    oversell_seats: int
     label_prefix: str
+
+    @property
+    def seats(self) -> int:
+        """How many seats are made: with those beyond the capacity."""
+        return self.capacity + self.oversell_seats
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,7 @@ class EventDraft:
     @property
     def seats(self) -> int:
         """How many seats it has in all."""
-        return sum(ticket_type.capacity for ticket_type in self.ticket_types)
+        return sum(ticket_type.seats for ticket_type in self.ticket_types)
 
 
 def place_of(location: str | None, venue: VenueBody | None, time_zone: str | None) -> Place | None:
@@ -124,5 +130,6 @@ def _ticket_type(body: TicketTypeBody, currency: str, *, label_prefix: str) -> T
         sales_start_at=body.sales_start_at,
         sales_end_at=body.sales_end_at,
         per_person_limit=body.per_person_limit,
+        oversell_seats=body.oversell_seats,
         label_prefix=label_prefix,
     )

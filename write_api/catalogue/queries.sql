@@ -53,12 +53,29 @@ WHERE organisation_id = %(organisation_id)s AND import_reference = ANY(%(referen
 -- insert_ticket_type --
 -- The stock and the seats of it are made by the bookings, in the same transaction.
 INSERT INTO ticket_types (
-    event_id, position, name, price_minor, capacity, sales_start_at, sales_end_at, per_person_limit
+    event_id, position, name, price_minor, capacity, sales_start_at, sales_end_at, per_person_limit, oversell_seats
 ) VALUES (
     %(event_id)s, %(position)s, %(name)s, %(price_minor)s, %(capacity)s, %(sales_start_at)s, %(sales_end_at)s,
-    %(per_person_limit)s
+    %(per_person_limit)s, %(oversell_seats)s
 )
 RETURNING id
+
+-- select_ticket_types --
+-- Under the event's lock, with which alone they change.
+SELECT
+    event_id, id, position, name, price_minor, capacity, oversell_seats, sales_start_at, sales_end_at, per_person_limit
+FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
+
+-- update_ticket_type --
+-- Writes all columns that a host may change; its stock and its seats are the bookings'.
+UPDATE ticket_types SET
+    name = %(name)s, price_minor = %(price_minor)s, capacity = %(capacity)s, oversell_seats = %(oversell_seats)s,
+    sales_start_at = %(sales_start_at)s, sales_end_at = %(sales_end_at)s, per_person_limit = %(per_person_limit)s
+WHERE event_id = %(event_id)s AND id = %(id)s
+
+-- touch_event --
+-- A change of what belongs to an event is one of the event.
+UPDATE events SET updated_at = clock_timestamp() WHERE id = %(event_id)s
 
 -- insert_event_artists --
 -- Who appears, in the order that the host gave.
@@ -77,7 +94,7 @@ SELECT pg_advisory_xact_lock(%(event_id)s)
 -- Locks the event for a change: bookings of it hold a share of this lock until they are committed.
 SELECT
     id, organisation_id, venue_id, name, description, category, topics, languages, website, status,
-    starts_at, ends_at, time_zone, is_online, hold_seconds, policy_version, deactivated_at
+    starts_at, ends_at, time_zone, is_online, hold_seconds, policy_version, currency, deactivated_at
 FROM events WHERE id = %(event_id)s FOR UPDATE
 
 -- update_event --

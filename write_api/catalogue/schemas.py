@@ -103,6 +103,10 @@ Website = Annotated[
 ]
 Category = Annotated[Line, StringConstraints(max_length=64)]
 SeatCount = Annotated[StrictInt, Field(ge=1, le=MAX_SEATS_PER_EVENT)]
+OversellSeats = Annotated[
+    StrictInt,
+    Field(ge=0, le=MAX_SEATS_PER_EVENT, description="Seats that are sold beyond the capacity."),
+]
 HoldSeconds = Annotated[
     StrictInt,
     Field(
@@ -142,11 +146,31 @@ class TicketTypeBody(RequestBody):
     per_person_limit: SeatCount | None = Field(
         default=None, description="How many seats of it one person may have at a time. Default: any number."
     )
+    oversell_seats: OversellSeats = 0
 
     @model_validator(mode="after")
     def _ends_after_it_starts(self) -> Self:
         if self.sales_start_at and self.sales_end_at and self.sales_end_at <= self.sales_start_at:
             raise ValueError("sales_end_at must be after sales_start_at")
+        return self
+
+
+class TicketTypeUpdate(RequestBody):
+    """What to change of a ticket type; what is left out stays. Bookings keep their prices and seats."""
+
+    name: Line | None = None
+    price: Price | None = Field(default=None, description="For new bookings, in the currency's main unit.")
+    capacity: SeatCount | None = Field(default=None, description="Not below what is held or sold.")
+    oversell_seats: OversellSeats | None = None
+    sales_start_at: Instant | None = Field(default=None, description="null removes it.")
+    sales_end_at: Instant | None = Field(default=None, description="null removes it.")
+    per_person_limit: SeatCount | None = Field(default=None, description="null removes it.")
+
+    @model_validator(mode="after")
+    def _removes_only_what_may_be_absent(self) -> Self:
+        for name in self.model_fields_set - {"sales_start_at", "sales_end_at", "per_person_limit"}:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} can't be null; leave it out to keep it")
         return self
 
 
@@ -202,7 +226,7 @@ class EventCreate(RequestBody):
             raise ValueError("give available_seats and price, or ticket_types, not both")
         if len({ticket_type.name for ticket_type in self.ticket_types}) < len(self.ticket_types):
             raise ValueError("ticket types need different names")
-        if sum(ticket_type.capacity for ticket_type in self.ticket_types) > MAX_SEATS_PER_EVENT:
+        if sum(one.capacity + one.oversell_seats for one in self.ticket_types) > MAX_SEATS_PER_EVENT:
             raise ValueError(f"an event has at most {MAX_SEATS_PER_EVENT} seats")
         for ticket_type in self.ticket_types:
             to_minor(ticket_type.price, self.currency)

@@ -15,15 +15,16 @@ from service_kit.problem_responses import Problem, problem_body, validation_prob
 from write_api.audit_log import AuditLog, actor_of
 from write_api.catalogue.drafts import EventDraft, draft_of, place_of
 from write_api.catalogue.policies import policy_of
+from write_api.catalogue.refusals import hosted, invalid_field
 from write_api.catalogue.schemas import BulkResult, EventBulk, EventCreate, EventUpdate
 from write_api.catalogue.status import action_of, may_become
 from write_api.catalogue.store import CatalogueStore
 from write_api.idempotency import IdempotentRequests, keyed
 from write_api.organisation_access import OrganisationAccess
-from write_api.seat_blocks import MakeSeats, SeatBlock
+from write_api.seat_blocks import SeatBlock, SeatSupply
 
 MAX_SEATS_PER_BULK = 100_000
-_NOT_THE_HOSTS = frozenset({"id", "organisation_id", "deactivated_at"})
+_NOT_THE_HOSTS = frozenset({"id", "organisation_id", "currency", "deactivated_at"})
 
 # What only one event of many can be to blame for; anything else concerns them all.
 _ONE_EVENTS_FAULT = (psycopg.DataError, psycopg.IntegrityError)
@@ -53,7 +54,7 @@ class CatalogueService:
         store: CatalogueStore,
         audit_log: AuditLog,
         organisations: OrganisationAccess,
-        make_seats: MakeSeats,
+        supply: SeatSupply,
         *,
         requests: IdempotentRequests,
     ) -> None:
@@ -61,7 +62,7 @@ class CatalogueService:
         self._store = store
         self._audit_log = audit_log
         self._organisations = organisations
-        self._make_seats = make_seats
+        self._make_seats = supply.make_seats
         self._requests = requests
 
     async def create(
@@ -119,7 +120,7 @@ class CatalogueService:
         """
         async with self._pool.connection() as connection, connection.transaction():
             row = await self._store.lock_event(connection, event_id)
-            before = await self._hosted(connection, host, row, event_id)
+            before = await hosted(self._organisations, connection, host, row, event_id)
             columns = _merged(before, body)
             place = place_of(body.location, body.venue, columns["time_zone"])
             if place is not None:
@@ -231,20 +232,6 @@ class CatalogueService:
             hosting[named] = organisation_id
         return hosting
 
-    async def _hosted(self, connection: Connection, host: Identity, row: Row | None, event_id: int) -> Row:
-        """The event's row, if the person may change it, until the transaction ends.
-
-        Raises Problem NOT_FOUND, FORBIDDEN.
-        """
-        is_host = row is not None and await self._organisations.may_host(
-            connection, host.person_id, row["organisation_id"]
-        )
-        if row is None or not may_see(row["status"], is_host=is_host):
-            raise Problem(problems.NOT_FOUND, f"There is no event {event_id}.")
-        if not is_host:
-            raise Problem(problems.FORBIDDEN, f"Event {event_id} is another organisation's.")
-        return row
-
     async def _record_creation(
         self, connection: Connection, host: Identity, created: Sequence[tuple[int, EventDraft]]
     ) -> None:
@@ -291,10 +278,11 @@ class CatalogueService:
                         "sales_start_at": ticket_type.sales_start_at,
                         "sales_end_at": ticket_type.sales_end_at,
                         "per_person_limit": ticket_type.per_person_limit,
+                        "oversell_seats": ticket_type.oversell_seats,
                     }
                 )
-                blocks.append((event_id, first_position, ticket_type.capacity, ticket_type.label_prefix))
-                first_position += ticket_type.capacity
+                blocks.append((event_id, first_position, ticket_type.seats, ticket_type.label_prefix))
+                first_position += ticket_type.seats
         ids = await self._store.insert_ticket_types(connection, rows)
         return [
             SeatBlock(event_id, ticket_type_id, first_position, seat_count, label_prefix)
@@ -328,16 +316,11 @@ def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
     if columns["status"] == "active" and before["deactivated_at"] is not None:
         raise Problem(problems.CONFLICT, "An administrator has taken this event off sale.")
     if columns["ends_at"] is not None and columns["ends_at"] < columns["starts_at"]:
-        raise _invalid("end_at", "must not be before start_at")
+        raise invalid_field("end_at", "must not be before start_at")
     has_place = columns["venue_id"] is not None or body.location is not None or body.venue is not None
     if not columns["is_online"] and not has_place:
-        raise _invalid("is_online", "give location or venue with it")
+        raise invalid_field("is_online", "give location or venue with it")
     return columns
-
-
-def _invalid(field: str, message: str) -> Problem:
-    errors = [{"location": f"body.{field}", "message": message}]
-    return Problem(problems.INVALID_REQUEST, "The request is wrong in 1 place.", errors=errors)
 
 
 def _refused(index: int, problem: Problem) -> BulkResult:

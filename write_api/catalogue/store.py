@@ -57,6 +57,19 @@ class CatalogueStore:
         ids = await self._insert_each(connection, "insert_ticket_type", rows)
         return [ticket_type_id for ticket_type_id in ids if ticket_type_id is not None]
 
+    async def ticket_types(self, connection: Connection, event_id: int) -> list[Row]:
+        """The ticket types of an event that the caller has locked, in its order."""
+        cursor = await connection.execute(self._queries["select_ticket_types"], {"event_id": event_id})
+        return await cursor.fetchall()
+
+    async def update_ticket_type(self, connection: Connection, columns: Mapping[str, Any]) -> None:
+        """Writes what a host may change. Raises psycopg.errors.UniqueViolation where the name is taken."""
+        await connection.execute(self._queries["update_ticket_type"], columns)
+
+    async def touch_event(self, connection: Connection, event_id: int) -> None:
+        """Something that belongs to it has changed."""
+        await connection.execute(self._queries["touch_event"], {"event_id": event_id})
+
     async def imported(
         self, connection: Connection, organisation_id: int, drafts: Iterable[EventDraft]
     ) -> dict[str, int]:

@@ -82,6 +82,11 @@ class Cast:
             "/api/v1/events", "host", event_body(status=status, organisation_id=self.organisation())
         )
 
+    async def ticket_type_id(self) -> int:
+        """The only one of that event."""
+        statement = "SELECT id FROM ticket_types WHERE event_id = %s"
+        return int(self.world.row(statement, await self.event_id())["id"])
+
     async def organisation_id(self) -> int:
         return self.organisation()
 

@@ -52,6 +52,12 @@ BODIES: dict[str, Body] = {
     "POST /api/v1/events": lambda _: event_body(),
     "POST /api/v1/events/bulk": lambda _: {"events": [event_body()]},
     "PUT /api/v1/events/{event_id}": lambda _: {"name": "mine now"},
+    "POST /api/v1/events/{event_id}/ticket-types": lambda _: {
+        "name": unique("kind"),
+        "price": 1,
+        "capacity": 1,
+    },
+    "PUT /api/v1/events/{event_id}/ticket-types/{ticket_type_id}": lambda _: {"capacity": 1000},
     "POST /api/v1/bookings": _booking,
     "PUT /api/v1/bookings/{booking_id}/attendees": lambda _: {"attendees": [{"name": "Ann"}]},
     "POST /api/v1/orders": _order,

@@ -46,8 +46,8 @@ KEYS = {"consistency_key": CONSISTENCY_KEY, "link_key": LINK_KEY}
 NO_ELASTICSEARCH = "http://127.0.0.1:1"
 PASSWORD_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 OWNED = (
-    "people", "events", "bookings", "orders", "ticket_stock", "waitlist_entries", "sessions", "organisations",
-    "organisation_members", "organisation_invitations",
+    "people", "events", "bookings", "orders", "ticket_types", "ticket_stock", "seats", "waitlist_entries",
+    "sessions", "organisations", "organisation_members", "organisation_invitations",
 )  # fmt: skip
 """What nobody changes by a request that is refused."""
 _ADDRESSES = itertools.count(1)

@@ -24,9 +24,10 @@ def a_row(**changes: Any) -> dict[str, Any]:
         "ticket_types": [
             {"id": 1, "name": "Standing", "price_minor": 1050, "capacity": 8, "seats_remaining": 3,
              "sales_start_at": None, "sales_end_at": "2027-11-01T09:00:00+00:00",
-             "per_person_limit": None},
+             "per_person_limit": None, "oversell_seats": 0},
             {"id": 2, "name": "Seated", "price_minor": 9900, "capacity": 2, "seats_remaining": 2,
-             "sales_start_at": None, "sales_end_at": None, "per_person_limit": 4},
+             "sales_start_at": None, "sales_end_at": None, "per_person_limit": 4,
+             "oversell_seats": 1},
         ],
         "price_minor_min": 1050, "price_minor_max": 9900, "capacity": 10, "seats_remaining": 5,
         "hold_seconds": 600, "policy": {
