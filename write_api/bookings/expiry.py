@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 MAX_HOLDS_PER_READING = 10_000
-MAX_HOLDS_PER_BATCH = 500  # short transactions: each holds the stock of the ticket types that it frees
+MAX_HOLDS_PER_BATCH = 200  # short transactions: each holds the stock of the ticket types that it frees
 MAX_RETRY_SECONDS = 10.0
 
 

@@ -328,7 +328,11 @@ class BookingStore:
             "booking_ids": [booking.id for booking in ended],
             "ticket_type_ids": [booking.ticket_type_id for booking in ended],
         }
-        await connection.execute(self._queries["lock_stocks"], keys)
+        stocks = sorted({(booking.event_id, booking.ticket_type_id) for booking in ended})
+        await connection.execute(
+            self._queries["lock_stocks"],
+            {"event_ids": [one for one, _ in stocks], "ticket_type_ids": [one for _, one in stocks]},
+        )
         ends = {**keys, "status": status, "refunds_minor": [booking.refund_minor for booking in ended]}
         await connection.execute(self._queries["end_bookings"], ends)
         cursor = await connection.execute(self._queries["free_booked_seats"], keys)
