@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from starlette.datastructures import Headers
-
 from contracts import problems
 from contracts.api_keys import API_KEY_HEADER
 from contracts.token_claims import Identity
@@ -15,6 +13,13 @@ from service_kit.problem_responses import Problem
 
 MAX_KNOWLEDGE_AGE_SECONDS = 30.0
 KNOWLEDGE_RETRY_SECONDS = 5
+
+
+class SentHeaders(Protocol):
+    """The headers of a request; Starlette's are."""
+
+    def getlist(self, key: str) -> list[str]:
+        """What was sent under a name, in any case of its letters, once for each time."""
 
 
 class KnowledgeAge(Protocol):
@@ -47,7 +52,7 @@ class Callers:
         self._knowledge = knowledge
         self._max_knowledge_age_ms = max_knowledge_age_seconds * 1000
 
-    async def identity(self, headers: Headers) -> Identity | None:
+    async def identity(self, headers: SentHeaders) -> Identity | None:
         """Who asks; None without token, key and link.
 
         Raises Problem TOKEN_INVALID or API_KEY_INVALID, also where several are sent, as it would have

@@ -13,13 +13,12 @@ from fastapi import FastAPI, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
-from starlette.datastructures import Headers
 from starlette.routing import BaseRoute
 
 from contracts import problems
 from contracts.api_keys import API_KEY_HEADER, Scope
 from contracts.token_claims import ROLES, Identity
-from mini_auth.callers import Callers
+from mini_auth.callers import Callers, SentHeaders
 from mini_auth.guest_links import GUEST_LINK_HEADER
 from service_kit.problem_responses import Problem
 
@@ -80,7 +79,7 @@ class Permission:
         """Who asks, if they may; None where nobody says who they are. Raises Problem FORBIDDEN and more."""
         return await self.judge(request.app.state.callers, request.headers)
 
-    async def judge(self, callers: Callers, headers: Headers) -> Identity | None:
+    async def judge(self, callers: Callers, headers: SentHeaders) -> Identity | None:
         """Who asks, by the headers, if they may; None where nobody says who they are.
 
         Raises what the dependency raises. For those who answer in front of FastAPI (service_kit.hot_route).

@@ -1,6 +1,9 @@
 """Connection pools to PostgreSQL with every wait bounded, and one reading of PostgreSQL's failures."""
 
+import select
+import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -12,8 +15,12 @@ Row = DictRow
 Connection = AsyncConnection[DictRow]
 
 
+FRESH_SECONDS = 1.0
+_RETURNED_AT: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
+
+
 class Pool(AsyncConnectionPool[Connection]):
-    """psycopg's pool, which forgets those who have stopped waiting.
+    """psycopg's pool, which forgets who has stopped waiting, and asks no connection that was just used.
 
     psycopg_pool 3.3 keeps a client that has timed out in its queue until a connection arrives, counts it
     against `max_waiting`, and refuses a new client before it would let the pool grow. So after an outage
@@ -28,6 +35,28 @@ class Pool(AsyncConnectionPool[Connection]):
             for client in [client for client in self._waiting if client.error is not None]:
                 self._waiting.remove(client)
             raise
+
+    async def putconn(self, conn: Connection) -> None:
+        """Takes a connection back, and remembers when."""
+        _RETURNED_AT[conn] = time.monotonic()
+        await super().putconn(conn)
+
+
+async def _check_connection(connection: Connection) -> None:
+    """Raises psycopg.OperationalError where the connection is broken.
+
+    One that was used within the last second, and whose socket has nothing to tell, is not asked: where the
+    server has gone, the system has told the socket.
+    """
+    is_fresh = time.monotonic() - _RETURNED_AT.get(connection, 0.0) < FRESH_SECONDS
+    if not is_fresh or _has_something_to_tell(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_something_to_tell(connection: Connection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # The database can't be asked now, or gave up on a lock or a statement: the same request may succeed shortly.
@@ -78,8 +107,8 @@ def create_pool(
 
     Waiting for a connection raises PoolTimeout after `wait_seconds`, and TooManyRequests at once when
     `max_waiting` others wait already. Statements and lock waits are bounded by the server, and a
-    transaction left open is ended by it. A connection is checked before it is lent (one empty round trip),
-    so that a restart of the server costs its clients no failed request once it is back.
+    transaction left open is ended by it. A connection that was idle is checked before it is lent (one empty
+    round trip), so that a restart of the server costs its clients no failed request once it is back.
     """
     settings: dict[str, str] = {
         "statement_timeout": f"{int(statement_timeout_seconds * 1000)}ms",
@@ -100,7 +129,7 @@ def create_pool(
         # The pool's own attempts pause 1, 2, 4 ... s. Ended early, the next client starts anew: after an
         # outage the first answer came within 1 s, where 30 s of attempts cost up to 7 s.
         reconnect_timeout=2.0,
-        check=AsyncConnectionPool.check_connection,
+        check=_check_connection,
         open=False,
         name=application_name,
     )

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,9 +27,10 @@ class HotRequest(NamedTuple):
     headers: Mapping[bytes, bytes]
     body: bytes
 
-    def headers_for_permission(self) -> Headers:
-        """As a Permission reads them."""
-        return Headers(raw=self.scope["headers"])
+    def getlist(self, key: str) -> list[str]:
+        """As Starlette's Headers, for a Permission: what was sent under a name."""
+        value = self.headers.get(key.lower().encode("latin-1"))
+        return [] if value is None else [value.decode("latin-1")]
 
 
 class HotAnswer(NamedTuple):

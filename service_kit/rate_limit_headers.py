@@ -53,9 +53,9 @@ class Judged(NamedTuple):
 
 def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
     """What is told of a request: of its first limit, and of the one that refuses for longest."""
-    worst = max(taken, key=lambda one: one.retry_after_seconds)
-    if not worst.retry_after_seconds:
+    if not any(one.retry_after_seconds for one in taken):
         return Judged((taken[0],), None)
+    worst = max(taken, key=lambda one: one.retry_after_seconds)
     problem = Problem(
         problems.TOO_MANY_REQUESTS,
         f"{refusal} Try again in {worst.retry_after_seconds} s.",
@@ -67,14 +67,18 @@ def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
 def headers_of(*taken: Taken) -> dict[str, str]:
     """The two headers; `t` is when there is room again for one who has none left, else for all."""
     return {
-        POLICY_HEADER: ", ".join(
-            f'"{one.limit.name}";q={one.limit.count};w={one.limit.seconds:.0f}' for one in taken
-        ),
+        POLICY_HEADER: ", ".join([_policy(one.limit) for one in taken]),
         LEFT_HEADER: ", ".join(
-            f'"{one.limit.name}";r={one.remaining};t={one.retry_after_seconds or one.reset_seconds}'
-            for one in taken
+            [
+                f'"{one.limit.name}";r={one.remaining};t={one.retry_after_seconds or one.reset_seconds}'
+                for one in taken
+            ]
         ),
     }
+
+
+def _policy(limit: Limit) -> str:
+    return f'"{limit.name}";q={limit.count};w={limit.seconds:.0f}'
 
 
 class RateLimitHeaders:

@@ -14,7 +14,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -76,24 +76,22 @@ class Limit:
     name: str
     count: int
     seconds: float
+    one_microseconds: int = field(init=False, compare=False)
+    """How long it takes to pay one back."""
+    all_microseconds: int = field(init=False, compare=False)
+    """How long it takes to pay all of them back."""
 
-    @property
-    def one_microseconds(self) -> int:
-        """How long it takes to pay one back."""
-        return math.ceil(self.seconds * _MICROSECONDS / self.count)
-
-    @property
-    def all_microseconds(self) -> int:
-        """How long it takes to pay all of them back."""
-        return self.one_microseconds * self.count
+    def __post_init__(self) -> None:
+        one = math.ceil(self.seconds * _MICROSECONDS / self.count)
+        object.__setattr__(self, "one_microseconds", one)
+        object.__setattr__(self, "all_microseconds", one * self.count)
 
     def times(self, factor: int) -> "Limit":
         """The same limit for so many times as many."""
-        return replace(self, count=self.count * factor)
+        return Limit(self.name, self.count * factor, self.seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What came of a request under one limit."""
 
     limit: Limit
@@ -158,27 +156,28 @@ class RateLimiter:
 
     async def _count(self, asked: Sequence[tuple[Limit, str]], take: int) -> list[Taken]:
         keys = [f"limit:{limit.name}:{key}" for limit, key in asked]
-        limits = [limit for limit, _ in asked]
-        numbers = await self._in_redis(keys, limits, take)
-        if numbers is None:
-            numbers = self._in_process(keys, limits, take)
-        return [_taken(limit, wait, owed) for limit, (wait, owed) in zip(limits, numbers, strict=True)]
+        told = None
+        if self._script is not None and not self._is_away:
+            told = await self._in_redis(self._script, keys, asked, take)
+        if told is None:
+            told = self._in_process(keys, [limit for limit, _ in asked], take)
+        return [
+            _taken(limit, wait, owed)
+            for (limit, _), wait, owed in zip(asked, told[::2], told[1::2], strict=True)
+        ]
 
-    async def _in_redis(
-        self, keys: Sequence[str], limits: Sequence[Limit], take: int
-    ) -> list[tuple[int, int]] | None:
-        """(microseconds to wait, microseconds owed) of each; None where Redis is away."""
-        if self._script is None or self._is_away:
-            return None
+    def _in_redis(
+        self, script: AsyncScript, keys: Sequence[str], asked: Sequence[tuple[Limit, str]], take: int
+    ) -> "asyncio.Future[list[int] | None]":
+        """Of each the microseconds to wait, and those owed; None where Redis is away."""
         answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
-        numbers = [take, len(limits)]
-        for limit in limits:
-            numbers += [limit.one_microseconds, limit.all_microseconds]
+        numbers = [take, len(keys)]
+        for limit, _ in asked:
+            numbers += (limit.one_microseconds, limit.all_microseconds)
         self._asked.append(_Asked(keys, numbers, answer))
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask_redis(self._script), name="rate-limits")
-        told = await answer
-        return None if told is None else list(zip(told[::2], told[1::2], strict=True))
+            self._asking = asyncio.create_task(self._ask_redis(script), name="rate-limits")
+        return answer
 
     @property
     def _is_away(self) -> bool:
@@ -219,7 +218,7 @@ class RateLimiter:
             self._away_until = -math.inf
         return told
 
-    def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[tuple[int, int]]:
+    def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[int]:
         """The script's arithmetic, on a dictionary of bounded size that forgets the longest unused."""
         now = int(self._clock() * _MICROSECONDS)
         before = [max(self._local.get(key, now), now) for key in keys]
@@ -235,14 +234,16 @@ class RateLimiter:
                 self._local.move_to_end(key)
         while len(self._local) > MAX_LOCAL_KEYS:
             self._local.popitem(last=False)
-        return [(wait, at - now) for wait, at in zip(waits, after, strict=True)]
+        return [number for wait, at in zip(waits, after, strict=True) for number in (wait, at - now)]
 
 
 def _taken(limit: Limit, wait_microseconds: int, owed_microseconds: int) -> Taken:
+    if wait_microseconds:
+        return Taken(limit, 0, _seconds(owed_microseconds), _seconds(wait_microseconds))
     free_microseconds = limit.all_microseconds - owed_microseconds
-    return Taken(
-        limit=limit,
-        remaining=0 if wait_microseconds else max(0, free_microseconds // limit.one_microseconds),
-        reset_seconds=math.ceil(max(0, owed_microseconds) / _MICROSECONDS),
-        retry_after_seconds=math.ceil(wait_microseconds / _MICROSECONDS),
-    )
+    return Taken(limit, max(0, free_microseconds // limit.one_microseconds), _seconds(owed_microseconds), 0)
+
+
+def _seconds(microseconds: int) -> int:
+    """So many seconds and no fewer; none for what is past."""
+    return max(0, -(-microseconds // _MICROSECONDS))

@@ -37,7 +37,7 @@ def run_process(
 def _serve(app: ASGIApp, *, host: str, port: int) -> None:
     """Serves until told to end, then gives open requests 3 s to finish.
 
-    At most 2,048 requests are under way; beyond that uvicorn answers 503, so that a flood costs a refusal
+    At most 8,192 requests are under way; beyond that uvicorn answers 503, so that a flood costs a refusal
     and not memory. Identity headers from proxies are not trusted: the gateway is the only client.
     """
     uvicorn.run(
@@ -52,6 +52,6 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
         server_header=False,
         timeout_keep_alive=75,  # longer than the gateway keeps an idle connection, so it closes first
         timeout_graceful_shutdown=3,
-        limit_concurrency=2048,
-        backlog=2048,
+        limit_concurrency=8192,
+        backlog=4096,
     )

@@ -31,7 +31,7 @@ from write_api.consistency import AnswerConsistency
 
 _LOG = logging.getLogger(__name__)
 
-MAX_WAITING = 4096
+MAX_WAITING = 8192
 POLL_SECONDS = 0.002
 RETRY_SECONDS = 0.1
 UNGATED_PATHS = ("/health/", "/openapi/")

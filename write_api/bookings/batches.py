@@ -27,7 +27,7 @@ from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.store import BookingStore, SeatAccountingError
 
 MAX_BATCH = 2000
-MAX_WAITING = 16_384
+MAX_WAITING = 8192
 
 SESSION_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",

@@ -90,7 +90,7 @@ class HotBooking(HotRoute):
     async def _person(self, request: HotRequest) -> Identity | None:
         """Who asks and may; None for whom the plain route refuses, or fails to judge."""
         try:
-            return await self._permission.judge(self._app.state.callers, request.headers_for_permission())
+            return await self._permission.judge(self._app.state.callers, request)
         except Exception:  # noqa: BLE001
             return None
 
