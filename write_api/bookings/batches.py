@@ -34,6 +34,8 @@ SESSION_SETTINGS = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_bitmapscan": "off",
+    "enable_material": "off",
     "jit": "off",
 }
 """Each statement of a batch goes by keys, whatever is known of the tables: right after an event was made,

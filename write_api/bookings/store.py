@@ -1,6 +1,7 @@
 """The tables of the bookings: stock, seats, bookings."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -235,13 +236,12 @@ class BookingStore:
         cursor = None
         if grants:
             parameters = parameters_of(event_id, sale, grants, holds)
-            cursor = await connection.execute(self._queries["insert_bookings"], parameters, binary=True)
+            with _seats_as_they_should_be():
+                cursor = await connection.execute(self._queries["insert_bookings"], parameters, binary=True)
 
         async def made() -> list[MadeBooking]:
-            try:
+            with _seats_as_they_should_be():
                 rows = [] if cursor is None else await cursor.fetchall()
-            except psycopg.errors.DivisionByZero as error:
-                raise SeatAccountingError("other seats were taken than should be") from error
             return made_bookings(event_id, sale, grants, holds, rows) if rows else []
 
         return made
@@ -362,3 +362,12 @@ class BookingStore:
 def _time_and_line(row: Row | None) -> tuple[datetime, dict[int, int]]:
     assert row is not None  # noqa: S101 - a SELECT without FROM has a row
     return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}
+
+
+@contextmanager
+def _seats_as_they_should_be() -> Iterator[None]:
+    """The statement's own check, in our words. Raises SeatAccountingError."""
+    try:
+        yield
+    except psycopg.errors.DivisionByZero as error:
+        raise SeatAccountingError("not the seats were taken that should be") from error
