@@ -83,7 +83,7 @@ class WaitlistSale:
             made = await self._store.insert_bookings(
                 connection, event_id, sale, grants, hold_seconds=self._offer_seconds
             )
-        except (SeatAccountingError, psycopg.IntegrityError) as error:
+        except (SeatAccountingError, psycopg.IntegrityError, psycopg.DataError) as error:
             raise SeatsNotOfferedError(f"{type(error).__name__}: {error}") from error
         expires_at = sale.now + timedelta(seconds=self._offer_seconds)
         served = [one for one, outcome in zip(line, outcomes, strict=True) if isinstance(outcome, Grant)]

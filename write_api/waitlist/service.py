@@ -8,7 +8,7 @@ from service_kit.problem_responses import Problem
 from write_api.offered_seats import Decline, OfferSeats
 from write_api.waitlist.offers import WaitlistOffers
 from write_api.waitlist.schemas import WaitlistJoin
-from write_api.waitlist.store import LiveEntry, WaitlistStore
+from write_api.waitlist.store import WaitlistStore
 
 MAX_IN_LINE = 10_000
 """Of a ticket type: who is farther back than that waits for nothing, and each place costs a row's reading."""
@@ -98,9 +98,18 @@ class WaitlistService:
         self, connection: Connection, person_id: int, body: WaitlistJoin, ticket_type_id: int
     ) -> int | None:
         """The entry with which the person waits for the same. Raises Problem CONFLICT."""
-        before = await self._store.live_entry(connection, body.event_id, ticket_type_id, person_id)
-        if before is None or await self._is_over(connection, body.event_id, before):
+        of_person = (body.event_id, ticket_type_id, person_id)
+        before = await self._store.live_entry(connection, *of_person)
+        if before is not None and before.is_over:
+            # What was offered was taken or not; the row says so from here on, or was just made to.
+            await self._store.settle_offer(connection, body.event_id, before.id)
+            before = await self._store.live_entry(connection, *of_person)
+        if before is None:
             return None
+        if before.is_over:
+            raise Problem(
+                problems.CONFLICT, "Your offer has just lapsed: ask again in a moment.", entry_id=before.id
+            )
         if before.quantity != body.quantity:
             raise Problem(
                 problems.CONFLICT,
@@ -108,16 +117,6 @@ class WaitlistService:
                 entry_id=before.id,
             )
         return before.id
-
-    async def _is_over(self, connection: Connection, event_id: int, before: LiveEntry) -> bool:
-        """Whether what was offered was taken or not; then the row says so too. Raises Problem CONFLICT."""
-        if before.kept_status == "waiting" or before.status == "offered":
-            return False
-        if not await self._store.settle_offer(connection, event_id, before.id):
-            raise Problem(
-                problems.CONFLICT, "Your offer has just lapsed: ask again in a moment.", entry_id=before.id
-            )
-        return True
 
     async def _insert(
         self, connection: Connection, person_id: int, body: WaitlistJoin, ticket_type_id: int

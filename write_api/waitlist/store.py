@@ -19,6 +19,11 @@ class LiveEntry:
     kept_status: WaitlistStatus
     status: WaitlistStatus
 
+    @property
+    def is_over(self) -> bool:
+        """Whether an offer was taken, declined or has lapsed, and the row does not say so yet."""
+        return self.kept_status == "offered" and self.status != "offered"
+
 
 class WaitlistStore:
     """Statements of the feature, each on the connection that it is given, within the caller's transaction."""
@@ -118,10 +123,10 @@ class WaitlistStore:
         """Entries whose bookings are no holds any more say so."""
         await connection.execute(self._queries["settle_offers"])
 
-    async def settle_offer(self, connection: Connection, event_id: int, entry_id: int) -> bool:
-        """The same of one entry; False where its booking is still a hold."""
+    async def settle_offer(self, connection: Connection, event_id: int, entry_id: int) -> None:
+        """The same of one entry."""
         key = {"event_id": event_id, "entry_id": entry_id}
-        return (await connection.execute(self._queries["settle_offer"], key)).rowcount == 1
+        await connection.execute(self._queries["settle_offer"], key)
 
     async def close_lines(self, connection: Connection, *, limit: int) -> int:
         """Closes at most `limit` entries of events that nobody can book any more; answers how many."""

@@ -256,6 +256,19 @@ async def test_no_offers_while_it_is_off_sale_and_none_once_it_is_cancelled(appl
     refused(await join(await application.sign_up(), event["id"]), problems.EVENT_NOT_BOOKABLE)
 
 
+async def test_seats_that_the_host_adds_go_to_those_who_wait(application: Application) -> None:
+    host, event, _ = await sold_out(application)
+    people = [await application.sign_up() for _ in range(3)]
+    entries = [await joined(one, event["id"]) for one in people]
+    path = f"/api/v1/events/{event['id']}/ticket-types/{event['ticket_types'][0]['id']}"
+    raised = await host.client.put(path, json={"capacity": 3})
+    assert raised.status_code == 200, raised.text
+    for one, entry in zip(people[:2], entries, strict=False):
+        await in_state(one, entry, "offered")
+    last = await entry_of(people[2], entries[2]["id"])
+    assert (last["status"], last["place"]) == ("waiting", 1)
+
+
 async def test_who_may_not_have_the_seats_any_more_holds_up_nobody(application: Application) -> None:
     host = await application.sign_up("host")
     kinds = [{"name": "one each", "price": 1, "capacity": 2, "per_person_limit": 1}]

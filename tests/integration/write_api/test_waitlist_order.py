@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts import problems
 from service_kit.database import Connection, Pool, create_pool
 from service_kit.problem_responses import Problem
-from tests.integration.write_api.application import Database, event_body, running_application
+from tests.integration.write_api.application import Database, event_body, eventually, running_application
 from tests.scratch_postgresql import ScratchPostgresql
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
@@ -358,6 +358,37 @@ async def test_a_worker_that_is_killed_in_between_loses_nothing(world: World) ->
         world.people[1],
     )
     assert [mail["booking"] for mail in mails].count(offered["id"]) == 1
+    assert world.database.faults() == {}
+
+
+async def test_who_joined_while_a_sale_waited_for_its_locks_is_not_passed(world: World) -> None:
+    """A booking waits for the stock; then somebody joins, and only then its holder frees a seat."""
+    event_id, [booking, *_] = await world.sold_out()
+    waits = (
+        "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        " AND application_name = 'test'"
+    )
+
+    async def is_waiting() -> bool:
+        return world.database.has(waits)
+
+    async with await psycopg.AsyncConnection.connect(world.database.url("postgres")) as holder:
+        await holder.execute("SELECT FROM ticket_stock WHERE event_id = %s FOR UPDATE", (event_id,))
+        sale = asyncio.create_task(tried(world.book(2, event_id)))
+        await eventually("the booking waits for the stock", is_waiting)
+        entry = await world.join(1, event_id)
+        freed = (event_id, booking)
+        await holder.execute(
+            "UPDATE bookings SET status = 'cancelled', ended_at = now() WHERE event_id = %s AND id = %s",
+            freed,
+        )
+        await holder.execute(
+            "UPDATE seats SET booking_id = NULL WHERE event_id = %s AND booking_id = %s", freed
+        )
+        await holder.execute("UPDATE ticket_stock SET remaining = 1 WHERE event_id = %s", (event_id,))
+    assert await sale == problems.NOT_ENOUGH_SEATS.name
+    await world.offers.serve([event_id])
+    assert world.statuses(event_id) == {entry: "offered"}
     assert world.database.faults() == {}
 
 
