@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
+from write_api.bookings.batches import MAX_BATCH, MAX_WAITING
+
 PLACES = {"near": (0.5, 0.005), "far": (0.3, 0.040), "farthest": (0.2, 0.075)}
 """Which share of people is how many seconds away from the writer, one way."""
 QUANTITIES = (1, 2, 2, 3)
@@ -51,8 +53,8 @@ class Sale:
     bookings_per_second: float = 4_000.0
     memory_answers_per_second: float = 10_000.0
     batch_seconds: float = 0.002
-    max_batch: int = 2_000
-    max_waiting: int = 4_096
+    max_batch: int = MAX_BATCH
+    max_waiting: int = MAX_WAITING
     admitted_share: float = 0.8
     retry_seconds: float = 1.0
     max_tries: int = 10

@@ -1,4 +1,5 @@
--- Lock order: the line of a ticket type comes after its event and before nothing; entries come after the stock.
+-- Lock order: the line of a ticket type, then its event: who has locked an event asks for no line. Entries come after
+-- the stock.
 -- What a line was locked for needs no stock, so whoever joins waits for no sale and no sale waits for them.
 
 -- lock_line --

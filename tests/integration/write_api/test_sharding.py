@@ -38,8 +38,8 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 def statements() -> dict[str, str]:
-    """All statements of the features of write_api, by `feature.name`."""
-    files = sorted((ROOT / "write_api").glob("*/queries.sql"))
+    """All statements of write_api, by `feature.name`."""
+    files = sorted((ROOT / "write_api").rglob("queries.sql"))
     return {
         f"{path.parent.name}.{name}": statement
         for path in files
