@@ -130,7 +130,8 @@ def _seats(event: dict[str, Any]) -> int:
     """How many seats the body asks for; what is not a number the API will refuse by itself."""
     ticket_types = event.get("ticket_types")
     types = [one for one in ticket_types if isinstance(one, dict)] if isinstance(ticket_types, list) else []
-    counts = [event.get("available_seats"), *(one.get("capacity") for one in types)]
+    of_types = [one.get(name) for one in types for name in ("capacity", "oversell_seats")]
+    counts = [event.get("available_seats"), *of_types]
     return sum(count for count in counts if isinstance(count, int) and count > 0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, LiteralString
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -192,6 +193,20 @@ async def test_control_without_the_lock_of_the_stock_one_person_gets_more(
         if most > 4:
             return
     raise AssertionError(f"nobody got more than {most} seats")
+
+
+async def test_people_are_counted_by_their_own_bookings_not_by_the_events(application: Application) -> None:
+    """Also where nothing is known of the table yet, and whichever way the planner may go."""
+    statement = QUERIES["count_seats_of_people"]
+    for number, name in enumerate(("person_ids", "event_id", "ticket_type_ids"), start=1):
+        statement = statement.replace(f"%({name})s", f"${number}")
+    for ways in ("", "SET enable_bitmapscan = off"):
+        with psycopg.connect(application.database.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"SET enable_seqscan = off; {ways}".encode())
+            plan = connection.execute(f"EXPLAIN (GENERIC_PLAN) {statement}".encode()).fetchall()
+        told = "\n".join(row[0] for row in plan)
+        assert "bookings_by_person" in told
+        assert "bookings_pkey" not in told
 
 
 async def test_events_without_a_limit_are_asked_nothing(application: Application, pool: Pool) -> None:
