@@ -185,7 +185,8 @@ def test_a_refusal_never_repeats_a_value() -> None:
 
 
 def test_seats_are_counted_so_that_a_request_stays_within_bounds() -> None:
-    types = [{"name": "a", "price": 1, "capacity": 30}, {"name": "b", "price": 2, "capacity": 10, "oversell_seats": 2}]
+    beyond = {"name": "b", "price": 2, "capacity": 10, "oversell_seats": 2}
+    types = [{"name": "a", "price": 1, "capacity": 30}, beyond]
     lines = [
         EVENT,
         {**EVENT, "available_seats": None, "ticket_types": types},
