@@ -28,6 +28,7 @@ ANSWER_SECONDS = 60.0
 LOOK_PAUSE_SECONDS = 0.05
 HOST_PAUSE_SECONDS = 0.05
 MAX_QUANTITY = 4
+SHARE_WITH_ATTENDEES = 0.1
 WEIGHTS = {
     "book": 10, "confirm": 3, "cancel": 4, "repeat": 2, "look": 1, "let go": 2, "attendees": 1,
     "order": 2, "confirm order": 1, "cancel order": 1, "wait": 2, "ask about line": 2, "leave line": 1,
@@ -147,12 +148,15 @@ class Client(Patient):
 
     async def _book(self) -> None:
         wish, key = self._wish(), unique("key")
+        if self.random.random() < SHARE_WITH_ATTENDEES:
+            wish["attendees"] = [{"name": unique("attendee")}]
         answer = await self.ask("book", self._keyed("bookings", wish, key))
         if answer.status_code == 201:
             booking = answer.json()
             self._note_new(booking)
             self._live.append(booking["id"])
-            self._first_answers.append(("bookings", wish, key, booking))
+            if "attendees" not in wish:  # a repeated request answers who comes now
+                self._first_answers.append(("bookings", wish, key, booking))
 
     async def _order(self) -> None:
         wish, key = {"items": [self._wish() for _ in range(self.random.randint(1, 3))]}, unique("key")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service_kit.database import create_pool
 from tests.integration.write_api.application import (
     Application,
     Customer,
@@ -23,6 +24,7 @@ from tests.integration.write_api.storm_ledger import Arrivals, Ledger, overtaken
 from tests.integration.write_api.test_races import WITHOUT_ANY_GUARD, on_plain_path
 from tests.soak import sized, soak_only
 from write_api.bookings.batches import BookingQueues
+from write_api.bookings.grants import Wish
 from write_api.bookings.store import BookingStore
 
 CLIENTS = sized(64, 512)
@@ -174,15 +176,18 @@ async def test_without_guards_a_storm_breaks_the_invariants(database: Database, 
 
 
 async def test_two_queues_for_an_event_in_one_process_would_not_serve_in_order(
-    database: Database, state: Path
+    application: Application,
 ) -> None:
-    async with writers(database, state, 1) as [application]:
-        queues = application.app.state.booking_queues
-        second = BookingQueues(
-            application.app.state.bookings._pool, BookingStore(), hold_seconds=HOLD_SECONDS
-        )
-        arrivals = application.app.state.booking_queues = Arrivals({}, queues, second)
-        storm = await raise_storm([application], events=1, seats=60, arrivals=[arrivals], actions=FEW_ACTIONS)
-        await second.close()
-    assert storm.looks.faults == {}
-    assert storm.overtaken != [{}]
+    url = application.database.url("frontrow_write")
+    event = await (await application.sign_up("host")).created(available_seats=CLIENTS)
+    person = await application.sign_up()
+    async with create_pool(url, application_name="test", max_size=4, max_waiting=CLIENTS) as pool:
+        for count, overtaken in ((1, set()), (2, {event["id"]})):
+            queues = [BookingQueues(pool, BookingStore(), hold_seconds=HOLD_SECONDS) for _ in range(count)]
+            arrivals = Arrivals({}, *queues)
+            await asyncio.gather(
+                *(arrivals.ask(event["id"], Wish(person.id, 1)) for _ in range(CLIENTS // 2))
+            )
+            for one in queues:
+                await one.close()
+            assert arrivals.overtaken().keys() == overtaken
