@@ -354,6 +354,7 @@ async def _on_missing_person(_: Request, error: Exception) -> JSONResponse:
         "waitlist_entries_person_id_fkey",
         "orders_person_id_fkey",
         "idempotent_requests_person_id_fkey",
+        "data_is_of_somebody_there",
     }:
         raise error
     return problem_response(Problem(problems.TOKEN_INVALID, "The token's account does not exist."))

@@ -2,14 +2,23 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from contracts import problems
 from contracts.api_keys import API_KEY_HEADER
-from tests.integration.write_api.application import Application, Customer, Database, event_body, eventually
+from tests.integration.write_api.application import (
+    Application,
+    Customer,
+    Database,
+    event_body,
+    eventually,
+    running_application,
+)
 from tests.people import PASSWORD, unique
 from write_api.personal_data.service import EXPORTS_BY_PERSON
 
@@ -185,6 +194,41 @@ async def test_a_login_at_the_same_time_leaves_no_session_behind(application: Ap
         assert {answer.status_code for answer in answers} <= {200, 204, 401}
         live = "SELECT FROM sessions WHERE person_id = %s AND ended_at IS NULL"
         assert not application.database.has(live, person.customer.id)
+
+
+async def names_left_after(application: Application, event_id: int) -> tuple[set[int], set[str]]:
+    """What the token of an erased person is answered, and where the words of that person are then."""
+    person = await somebody(application)
+    named = {"event_id": event_id, "quantity": 1, "attendees": [{"name": person.name}]}
+    client = person.customer.client
+    assert (await person.erase()).status_code == 204
+    answers = [
+        await client.post(
+            "/api/v1/orders", json={"items": [named]}, headers={"Idempotency-Key": unique("key")}
+        ),
+        await client.post("/api/v1/bookings", json=named),
+    ]
+    return {answer.status_code for answer in answers}, places_with(application.database, person.words)
+
+
+async def test_what_a_token_that_outlives_its_person_sends_is_kept_nowhere(application: Application) -> None:
+    event_id = (await (await application.sign_up("host")).created(available_seats=1000))["id"]
+    for _ in range(3):
+        assert await names_left_after(application, event_id) == ({401}, set())
+
+
+async def test_without_the_guard_names_of_the_erased_are_kept(database: Database, state: Path) -> None:
+    """Negative control of the one before."""
+    with psycopg.connect(database.url("postgres"), autocommit=True) as connection:
+        connection.execute("DROP TRIGGER attendees_of_nobody_erased ON attendees")
+        connection.execute("DROP TRIGGER idempotent_requests_of_nobody_erased ON idempotent_requests")
+    async with running_application(database, state) as application:
+        event_id = (await (await application.sign_up("host")).created(available_seats=1000))["id"]
+
+        async def is_kept() -> bool:
+            return "public.attendees" in (await names_left_after(application, event_id))[1]
+
+        await eventually("a name comes back", is_kept)
 
 
 async def test_erasing_twice_is_harmless(application: Application) -> None:
