@@ -25,7 +25,7 @@ from tests.integration.write_api.application import (
     eventually,
     running_application,
 )
-from tests.integration.write_api.storm import Client, rage
+from tests.integration.write_api.storm import Actor, Client, Host, rage
 from tests.integration.write_api.storm_ledger import Ledger
 from tests.postgresql_cluster import STANDBYS, PostgresqlCluster, postgresql_cluster
 from tests.soak import sized
@@ -35,7 +35,8 @@ from write_api.writer_state import WriterState
 ROUND_TRIP_MS = 80
 CLIENTS = 64
 PEOPLE = 8
-SEATS = 2000
+SEATS = (2000, 60)
+SHORT_HOLDS = {"hold_seconds": 1, "waitlist_offer_seconds": 1}
 SAMPLES = sized(150, 2000)
 ANSWERS_BEFORE_DEATH = (100, 200)
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
@@ -63,7 +64,7 @@ class Far:
     """Clients of two events, and the doors that they come by; who moves a door moves the clients."""
 
     doors: list[list[Customer]]
-    clients: list[Client]
+    clients: list[Actor]
     event_ids: list[int]
     ledger: Ledger
     is_over: bool = False
@@ -73,15 +74,24 @@ class Far:
 async def far_away(
     cluster: PostgresqlCluster, database: Database, state: Path, rule: ConfirmationRule | None = None
 ) -> AsyncIterator[Far]:
-    """write_api on a primary whose standbys are 80 ms away, and clients of two of its events."""
-    quorum = {"durability": "quorum", "quorum_members": STANDBYS, "hold_seconds": 1}
+    """write_api on a primary whose standbys are 80 ms away, clients of two of its events, and their host."""
+    quorum = {
+        "durability": "quorum",
+        "quorum_members": STANDBYS,
+        "hold_seconds": 1,
+        "waitlist_offer_seconds": 1,
+    }
     async with running_application(database, state, changes=quorum, confirmation_rule=rule) as application:
         await eventually("write_api is the writer", lambda: is_writer(application))
         host = await application.sign_up("host")
-        events = [await host.created(available_seats=SEATS) for _ in range(2)]
+        events = [await host.created(available_seats=seats) for seats in SEATS]
         doors = [[await application.sign_up()] for _ in range(PEOPLE)]
         ledger = Ledger()
-        clients = [Client(doors[number % PEOPLE], events, ledger, SEED + number) for number in range(CLIENTS)]
+        clients: list[Actor] = [
+            Client(doors[number % PEOPLE], events, ledger, SEED + number) for number in range(CLIENTS)
+        ]
+        doors.append([host])
+        clients.append(Host(doors[-1], events, ledger, SEED))
         cluster.set_delay_ms(ROUND_TRIP_MS)
         yield Far(doors, clients, [event["id"] for event in events], ledger)
 
@@ -122,7 +132,7 @@ async def seen_during_a_storm(far: Far, database: Database) -> dict[str, list[di
     async with asyncio.TaskGroup() as group:
         group.create_task(sampler.look(is_enough))
         group.create_task(rage(far.clients, until=is_enough))
-    for kind in ("book 201", "confirm 200", "cancel 200", "repeat 201"):
+    for kind in ("book 201", "confirm 200", "cancel 200", "repeat 201", "order 201", "capacity 200"):
         assert far.ledger.heard[kind] > 0, far.ledger.heard
 
     def commit() -> None:
@@ -170,8 +180,7 @@ def heir(*, is_in_recovery: bool, **_: object) -> WriterState:
 
 async def go_on(database: Database, state: Path, far: Far, storm: "asyncio.Task[None]") -> None:
     """Until those who were not answered have been, by a write_api on the new primary, and many more."""
-    changes = {"hold_seconds": 1}
-    async with running_application(database, state, changes=changes, writer_rule=heir) as application:
+    async with running_application(database, state, changes=SHORT_HOLDS, writer_rule=heir) as application:
         await eventually("the heir is the writer", lambda: is_writer(application))
         for door in far.doors:
             headers = {"Authorization": door[0].client.headers["Authorization"]}

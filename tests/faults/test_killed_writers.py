@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.integration.write_api.application import Customer, Database, Door, eventually
-from tests.integration.write_api.storm import Client, rage
+from tests.integration.write_api.storm import Actor, Client, Host, rage
 from tests.integration.write_api.storm_ledger import Ledger
 from tests.integration.write_api.test_process import Process, free_address
 from tests.people import DEADLINE_SECONDS
@@ -26,7 +26,8 @@ ROUNDS = sized(1, 20)
 """How often each of both is killed."""
 CLIENTS = 64
 PEOPLE = 16
-SEATS = 2000
+SEATS = (2000, 60)
+SETTINGS = {"HOLD_SECONDS": "3", "WAITLIST_OFFER_SECONDS": "3", "REQUEST_LIMITS_TIMES": "1000"}
 ANSWERS_BETWEEN_KILLS = sized((40, 150), (40, 400))
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
 
@@ -52,7 +53,12 @@ class Writer(Door):
     def start(self) -> None:
         """Starts the process; does not wait until it serves."""
         self._process = Process(
-            self._database, self._folder, address=self._address, HOLD_SECONDS="3", REQUEST_LIMITS_TIMES="1000"
+            self._database,
+            self._folder,
+            address=self._address,
+            HOLD_SECONDS="3",
+            WAITLIST_OFFER_SECONDS="3",
+            REQUEST_LIMITS_TIMES="1000",
         )
 
     def kill(self) -> None:
@@ -105,8 +111,8 @@ def answered(ledger: Ledger) -> int:
 
 async def killed_under_load(
     durable: ScratchPostgresql, folder: Path, *, with_keys: bool
-) -> tuple[Database, int, Ledger]:
-    """The database after a storm in which both were killed again and again, the event, what was heard."""
+) -> tuple[Database, list[int], Ledger]:
+    """The database after a storm in which both were killed again and again, the events, what was heard."""
     print(f"\n  STORM_SEED={SEED}", end="")
     dice = random.Random(SEED)
     database = Database(durable)
@@ -120,13 +126,15 @@ async def killed_under_load(
         durable.start()
 
     async with writer(database, folder) as one:
-        event = await (await one.sign_up("host")).created(available_seats=SEATS)
+        host = await one.sign_up("host")
+        events = [await host.created(available_seats=seats) for seats in SEATS]
         people: list[Customer] = [await one.sign_up() for _ in range(PEOPLE)]
         ledger, is_over = Ledger(), False
-        clients = [
-            Client([people[number % PEOPLE]], [event], ledger, SEED + number, with_keys=with_keys)
+        clients: list[Actor] = [
+            Client([people[number % PEOPLE]], events, ledger, SEED + number, with_keys=with_keys)
             for number in range(CLIENTS)
         ]
+        clients.append(Host([host], events, ledger, SEED))
         storm = asyncio.create_task(rage(clients, until=lambda: is_over))
         try:
             kills: list[Callable[[], None]] = [kill_writer, kill_postgresql] * ROUNDS
@@ -135,27 +143,28 @@ async def killed_under_load(
                 await answers(ledger, dice.randint(*ANSWERS_BETWEEN_KILLS))
                 await asyncio.to_thread(kill)
                 await eventually("write_api is ready", one.is_ready)
+                print(f"  {kill.__name__}: {answered(ledger)} answers", end="", flush=True)
             await answers(ledger, ANSWERS_BETWEEN_KILLS[0])
         finally:
             is_over = True
             await storm
-    print(f"  {dict(ledger.heard)}", end="")
+            print(f"  {dict(ledger.heard)}", end="")
     unanswered = sum(times for what, times in ledger.heard.items() if what[-3:] not in {"200", "201", "409"})
     assert unanswered >= len(kills), ledger.heard
     assert database.faults() == {}
-    return database, event["id"], ledger
+    return database, [event["id"] for event in events], ledger
 
 
 async def test_killed_at_any_moment_what_was_acknowledged_is_there_once(
     durable: ScratchPostgresql, tmp_path: Path
 ) -> None:
-    database, event_id, ledger = await killed_under_load(durable, tmp_path, with_keys=True)
-    assert ledger.contradictions(database, [event_id]) == []
+    database, event_ids, ledger = await killed_under_load(durable, tmp_path, with_keys=True)
+    assert ledger.contradictions(database, event_ids) == []
 
 
 @soak_only
 async def test_who_repeats_without_a_key_books_twice(durable: ScratchPostgresql, tmp_path: Path) -> None:
-    database, event_id, ledger = await killed_under_load(durable, tmp_path, with_keys=False)
-    contradictions = ledger.contradictions(database, [event_id])
+    database, event_ids, ledger = await killed_under_load(durable, tmp_path, with_keys=False)
+    contradictions = ledger.contradictions(database, event_ids)
     assert contradictions
     assert all("never acknowledged" in one for one in contradictions), contradictions
