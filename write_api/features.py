@@ -126,6 +126,7 @@ class Features:
             hold_seconds=self.settings.hold_seconds,
             confirm=self.confirm_bookings,
         )
+        self.freed_seats.listen(queues.sold_out.forget)
         stack.push_async_callback(queues.close)
         app.state.booking_queues = queues
         attendees = AttendeeStore()

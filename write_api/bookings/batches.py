@@ -20,10 +20,12 @@ from contracts.booking import Booking
 from service_kit.database import Pool, Row
 from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
-from write_api.bookings.grants import Grant, MadeBefore, Wish, grant_in_order
+from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish, grant_in_order
 from write_api.bookings.made import MadeBooking, made_booking_from_row
 from write_api.bookings.rules import Refusal
 from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.served import Served
+from write_api.bookings.sold_out import SoldOut, sold_out_after
 from write_api.bookings.store import BookingStore, SeatAccountingError
 
 MAX_BATCH = 2000
@@ -45,13 +47,6 @@ before they were analysed, the planner would read all of its seats for each batc
 _ONE_IS_TO_BLAME = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
 
 
-class Served(NamedTuple):
-    """What became of a wish, and what the answer says of its confirmation: nothing without a gate."""
-
-    outcome: MadeBooking | Problem
-    confirmed: RawHeaders
-
-
 Confirm = Callable[[], Awaitable[RawHeaders]]
 """Waits until all that was committed before is confirmed. Raises Problem where it is not in time."""
 
@@ -61,6 +56,15 @@ _Outcome = MadeBooking | Exception
 class _Waiting(NamedTuple):
     wish: Wish
     answer: "asyncio.Future[Served]"
+
+
+class _Booked(NamedTuple):
+    """What a batch came to, and which ticket types it left sold out; `mark` is of the memory of these."""
+
+    outcomes: Sequence[_Outcome]
+    sale: Sale | None = None
+    sold_out: frozenset[int] = frozenset()
+    mark: int = 0
 
 
 async def _no_gate() -> RawHeaders:
@@ -81,6 +85,7 @@ class BookingQueues:
         *,
         hold_seconds: int,
         confirm: Confirm = _no_gate,
+        sold_out: SoldOut | None = None,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
@@ -88,6 +93,7 @@ class BookingQueues:
         self._store = store
         self._hold_seconds = hold_seconds
         self._confirm = confirm
+        self.sold_out = sold_out or SoldOut()
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting = 0
@@ -116,6 +122,9 @@ class BookingQueues:
 
         Raises Problem TEMPORARILY_UNAVAILABLE where too many wait or nobody confirms, and psycopg.Error.
         """
+        in_vain = self.sold_out.refusal(event_id, wish)
+        if in_vain is not None:
+            return in_vain
         if self._waiting >= self._max_waiting:
             raise Problem(problems.TEMPORARILY_UNAVAILABLE, f"{self._waiting} others wait to be served.")
         answer: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
@@ -154,31 +163,33 @@ class BookingQueues:
         """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
         if not batch:
             return
-        outcomes: list[_Outcome]
         try:
-            outcomes = await self._book(event_id, [one.wish for one in batch])
+            booked = await self._book(event_id, [one.wish for one in batch])
         except _ONE_IS_TO_BLAME as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._serve(event_id, batch[:middle])
                 await self._serve(event_id, batch[middle:])
                 return
-            outcomes = [error]
+            booked = _Booked([error])
         except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
-            outcomes = [error] * len(batch)
-        confirming = asyncio.create_task(self._answer(batch, outcomes), name=f"answers-of-event-{event_id}")
+            booked = _Booked([error] * len(batch))
+        answering = self._answer(event_id, batch, booked)
+        confirming = asyncio.create_task(answering, name=f"answers-of-event-{event_id}")
         self._confirming.add(confirming)
         confirming.add_done_callback(self._confirming.discard)
 
-    async def _answer(self, batch: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+    async def _answer(self, event_id: int, batch: Sequence[_Waiting], booked: _Booked) -> None:
         """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
         confirmed: RawHeaders | Exception = ()
-        if any(isinstance(outcome, MadeBooking | Problem) for outcome in outcomes):
+        if any(isinstance(outcome, MadeBooking | Problem) for outcome in booked.outcomes):
             try:
                 confirmed = await self._confirm()
             except Exception as error:  # noqa: BLE001 - each of them is told
                 confirmed = error
-        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+        if booked.sale is not None and booked.sold_out and not isinstance(confirmed, Exception):
+            self.sold_out.remember(event_id, booked.mark, booked.sale, booked.sold_out, confirmed)
+        for (_, answer), outcome in zip(batch, booked.outcomes, strict=True):
             if answer.done():
                 continue
             if not isinstance(outcome, MadeBooking | Problem):
@@ -188,17 +199,18 @@ class BookingQueues:
             else:
                 answer.set_result(Served(outcome, confirmed))
 
-    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> list[_Outcome]:
+    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> _Booked:
         """One transaction of two round trips; what became of each wish.
 
         Raises psycopg.Error, SeatAccountingError.
         """
+        mark, since, keys_since = self.sold_out.mark(), self.sold_out.last_keyed(event_id), None
         rows: dict[int, Row] = {}
         async with self._pool.connection() as connection, connection.pipeline():
             async with connection.transaction():
                 sale = await self._store.lock_sale(connection, event_id, wishes)
                 if sale is None:
-                    return [Problem(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
+                    return _Booked([_no_event(event_id) for _ in wishes])
                 outcomes = grant_in_order(sale, wishes)
                 grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
                 before = {one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
@@ -207,13 +219,29 @@ class BookingQueues:
                 making = await self._store.begin_bookings(
                     connection, event_id, sale, grants, hold_seconds=self._hold_seconds
                 )
+                sold_out = sold_out_after(sale, grants)
+                if sold_out:
+                    keys_since = await self._store.begin_keys_since(connection, event_id, since)
             made = await making()  # after the commit was sent
+            if keys_since is not None:
+                self.sold_out.know_keys(event_id, since, await keys_since())
+        if grants:
+            mark = self.sold_out.forget_before(event_id, mark)
         by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
-        return [
-            Problem(one.kind, one.detail, **one.members)
-            if isinstance(one, Refusal)
-            else made_booking_from_row(rows[one.booking_id])
-            if isinstance(one, MadeBefore)
-            else by_grant[id(one)]
-            for one in outcomes
-        ]
+        return _Booked(
+            [
+                Problem(one.kind, one.detail, **one.members)
+                if isinstance(one, Refusal)
+                else made_booking_from_row(rows[one.booking_id])
+                if isinstance(one, MadeBefore)
+                else by_grant[id(one)]
+                for one in outcomes
+            ],
+            sale,
+            sold_out,
+            mark,
+        )
+
+
+def _no_event(event_id: int) -> Problem:
+    return Problem(problems.NOT_FOUND, f"There is no event {event_id}.")

@@ -82,7 +82,8 @@ class HotBooking(HotRoute):
         except Exception as error:  # noqa: BLE001 - the application has an answer to each
             return await self._failed(request, error, told)
         if isinstance(served.outcome, Problem):
-            return answer_of(problem_response(served.outcome), *told, *served.confirmed)
+            refusal = served.encoded or answer_of(problem_response(served.outcome))
+            return refusal._replace(headers=(*refusal.headers, *told, *served.confirmed))
         encoded = _ENCODER.encode(served.outcome)
         length = (b"content-length", b"%d" % len(encoded))
         return HotAnswer(201, (length, _JSON_HEADER, *told, *served.confirmed), encoded)

@@ -137,6 +137,13 @@ CROSS JOIN LATERAL (
     WHERE i.event_id = %(event_id)s AND i.person_id = w.person_id AND i.key = w.key LIMIT 1
 ) made
 
+-- select_keys_since --
+-- Which keys were used after a booking; under the event's locks ids grow in the order in which bookings are made.
+SELECT
+    coalesce(max(booking_id), 0) AS last_booking_id, coalesce(array_agg(person_id), '{}') AS person_ids,
+    coalesce(array_agg(key), '{}') AS keys
+FROM idempotent_bookings WHERE event_id = %(event_id)s AND booking_id > %(booking_id)s
+
 -- count_seats_of_people --
 -- Person by person: those who ask are few beside all who have booked. A hold counts until its seats are free.
 -- That random() is 0, and keeps the planner from reading all of the event's bookings for each person: without

@@ -22,6 +22,7 @@ from write_api.bookings.batch_statement import (
 from write_api.bookings.grants import Grant, Sale, Wish
 from write_api.bookings.made import MadeBooking
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
+from write_api.bookings.sold_out import KeysSince
 from write_api.seat_blocks import SeatBlock
 
 Making = Callable[[], Awaitable[list[MadeBooking]]]
@@ -245,6 +246,20 @@ class BookingStore:
             return made_bookings(event_id, sale, grants, holds, rows) if rows else []
 
         return made
+
+    async def begin_keys_since(
+        self, connection: Connection, event_id: int, booking_id: int
+    ) -> Callable[[], Awaitable[KeysSince]]:
+        """The keyed bookings of the event after one, under its locks; await the answer when it suits."""
+        parameters = {"event_id": event_id, "booking_id": booking_id}
+        cursor = await connection.execute(self._queries["select_keys_since"], parameters, binary=True)
+
+        async def keys_since() -> KeysSince:
+            row = await cursor.fetchone()
+            assert row is not None  # noqa: S101 - an aggregate has a row
+            return KeysSince(row["last_booking_id"], list(zip(row["person_ids"], row["keys"], strict=True)))
+
+        return keys_since
 
     async def bookings_of_event(
         self, connection: Connection, event_id: int, booking_ids: Collection[int]

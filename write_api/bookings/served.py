@@ -1,0 +1,18 @@
+"""What those who asked for seats are told."""
+
+from typing import NamedTuple
+
+from service_kit.hot_route import HotAnswer, RawHeaders
+from service_kit.problem_responses import Problem
+from write_api.bookings.made import MadeBooking
+
+
+class Served(NamedTuple):
+    """What became of a wish, and what the answer says of its confirmation: nothing without a gate.
+
+    `encoded` is the refusal as an answer without these headers, where it is known already.
+    """
+
+    outcome: MadeBooking | Problem
+    confirmed: RawHeaders
+    encoded: HotAnswer | None = None
