@@ -7,6 +7,7 @@ nothing else of write_api is in the way. Statements are prepared, and a connecti
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Header
@@ -50,21 +51,6 @@ class Made(BaseModel):
     seats: list[int]
 
 
-def create_textbook(settings: WriteApiSettings) -> FastAPI:
-    """The counter is locked, looked at, and lowered, in a transaction of several statements."""
-    return _create(settings, _textbook, connections=SERIAL_CONNECTIONS)
-
-
-def create_single_statement(settings: WriteApiSettings) -> FastAPI:
-    """All of it in one statement, and so one round trip to the database."""
-    return _create(settings, _statement("book_by_counter"), connections=SERIAL_CONNECTIONS)
-
-
-def create_skip_locked(settings: WriteApiSettings) -> FastAPI:
-    """One statement too, without a counter: transactions run and commit side by side."""
-    return _create(settings, _statement("book_skipping"), connections=PARALLEL_CONNECTIONS)
-
-
 async def _textbook(connection: AsyncConnection[DictRow], wish: Parameters) -> DictRow | None:
     async with connection.transaction():
         stock = await (await connection.execute(QUERIES["lock_stock"], wish)).fetchone()
@@ -93,13 +79,31 @@ def _statement(name: str) -> Book:
     return book
 
 
-def _create(settings: WriteApiSettings, book: Book, *, connections: int) -> FastAPI:
+@dataclass(frozen=True)
+class Design:
+    """How a booking is made, and over how many connections at a time."""
+
+    book: Book
+    connections: int
+
+
+DESIGNS = {
+    "textbook": Design(_textbook, SERIAL_CONNECTIONS),
+    "single_statement": Design(_statement("book_by_counter"), SERIAL_CONNECTIONS),
+    "skip_locked": Design(_statement("book_skipping"), PARALLEL_CONNECTIONS),
+}
+"""The counter locked, looked at and lowered in several statements; all of it in one, and so one round trip;
+and one without a counter, whose transactions run and commit side by side."""
+
+
+def create_app(design: Design, settings: WriteApiSettings) -> FastAPI:
+    """The application of a design."""
     pool = AsyncConnectionPool(
         connection_url(settings.main_database, application_name="baseline"),
         connection_class=AsyncConnection[DictRow],
         kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": 0},
-        min_size=connections,
-        max_size=connections,
+        min_size=design.connections,
+        max_size=design.connections,
         timeout=PATIENCE_SECONDS,
         open=False,
     )
@@ -134,7 +138,7 @@ def _create(settings: WriteApiSettings, book: Book, *, connections: int) -> Fast
             "hold_seconds": settings.hold_seconds,
         }
         async with pool.connection() as connection:
-            made = await book(connection, wish)
+            made = await design.book(connection, wish)
         if made is None:
             raise Problem(problems.NOT_ENOUGH_SEATS, "There are not enough seats left.")
         return Made(

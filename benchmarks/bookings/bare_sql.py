@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from service_kit.database import Pool, create_pool
+from write_api.bookings.batches import SESSION_SETTINGS
 from write_api.bookings.grants import Grant, Wish
 from write_api.bookings.store import BookingStore
 from write_api.settings import WriteApiSettings
@@ -54,7 +55,7 @@ async def book(settings: WriteApiSettings, orders: Orders) -> Done:
         application_name="bare-sql",
         max_size=1,
         max_waiting=1,
-        session_settings={"synchronous_commit": "local"},
+        session_settings={"synchronous_commit": "local", **SESSION_SETTINGS},
     )
     store = BookingStore()
     async with pool:
@@ -73,14 +74,15 @@ async def _book_batch(pool: Pool, store: BookingStore, orders: Orders, hold_seco
     wishes = [
         Wish(people[n % len(people)], 1, idempotency_key=f"{prefix}{n}") for n in range(orders.batch_size)
     ]
-    async with pool.connection() as connection, connection.transaction():
-        sale = await store.lock_sale(connection, orders.event_id, wishes)
-        assert sale is not None
-        grants = [Grant(wish, sale.ticket_types[0]) for wish in wishes]
-        ids = await store.insert_bookings(
-            connection, orders.event_id, sale, grants, hold_seconds=hold_seconds
-        )
-        await store.bookings_of_event(connection, orders.event_id, ids)
+    async with pool.connection() as connection, connection.pipeline():
+        async with connection.transaction():
+            sale = await store.lock_sale(connection, orders.event_id, wishes)
+            assert sale is not None
+            grants = [Grant(wish, sale.ticket_types[0]) for wish in wishes]
+            making = await store.begin_bookings(
+                connection, orders.event_id, sale, grants, hold_seconds=hold_seconds
+            )
+        await making()
 
 
 def main() -> None:

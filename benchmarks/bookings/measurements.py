@@ -25,7 +25,7 @@ Figures = dict[str, Any]
 
 FEW = 64
 MANY = 512
-CROWD = 1000
+CROWD = 2048
 """So many that they, and not the distance, are the limit."""
 FAR_MS = 80.0
 ROUND_SECONDS = 1.5

@@ -120,7 +120,7 @@ def result_of(running: RunningLoad) -> dict[str, int]:
 
 def sold_out_event(stand: Stand) -> int:
     """An event without a free seat, whose holds expire in a moment: then those on its waitlist are asked."""
-    event_id = stand.event(WAITED_SEATS, hold_seconds=2)
+    event_id = stand.event(WAITED_SEATS, hold_seconds=5)
     load(stand.plan(stand.write_api, event_id, connections=FEW, seconds=10.0, answers=WAITED_SEATS))
     return event_id
 
