@@ -265,7 +265,10 @@ class EventUpdate(RequestBody):
     def _leaves_seats_alone(cls, value: Any) -> Any:
         fixed = [name for name in _FIXED if isinstance(value, dict) and name in value]
         if fixed:
-            raise ValueError(f"can't be changed after the event was made: {', '.join(fixed)}")
+            raise ValueError(
+                f"can't be changed after the event was made: {', '.join(fixed)};"
+                " seats and prices are those of its ticket types"
+            )
         return value
 
     @model_validator(mode="after")

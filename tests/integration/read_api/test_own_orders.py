@@ -1,4 +1,4 @@
-"""Orders and bookings as a region's reader has them are those that the primary answers."""
+"""Orders, bookings and events as a region's reader has them are those that the primary answers."""
 
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -88,3 +88,29 @@ async def test_nobody_reads_the_order_of_somebody_else(world: World) -> None:
     order = await owner.write("POST", "/api/v1/orders", {"items": [{"event_id": event["id"], "quantity": 1}]})
     assert (await other.read(f"/api/v1/orders/{order['id']}"))[0] == 404
     assert (await other.read("/api/v1/orders"))[1] == {"orders": [], "next_before": None}
+
+
+async def test_policies_and_what_comes_back_are_read_in_the_region(world: World) -> None:
+    host = Caller(world, {"Authorization": f"Bearer {world.token(world.make_person(['host']))}"})
+    policy = {
+        "cancel_until_seconds": 60,
+        "refund_policy": [{"seconds_before_start": 0, "percent": 50}],
+        "edit_allowed": False,
+    }
+    event = await host.write("POST", "/api/v1/events", event_body(policy=policy, hold_seconds=60))
+    customer, _ = people(world)
+    body = {"event_id": event["id"], "quantity": 3}
+    booking = await customer.write("POST", "/api/v1/bookings", body)
+    path = f"/api/v1/bookings/{booking['id']}"
+    assert booking["policy"] == event["policy"]
+    assert await customer.read(path) == (200, booking)
+    changed = await host.write("PUT", f"/api/v1/events/{event['id']}", {"policy": None})
+    assert (await customer.read(f"/api/v1/events/{event['id']}"))[1]["policy"] == changed["policy"]
+    await customer.write("PUT", f"{path}/confirm")
+    cancelled = await customer.write("PUT", f"{path}/cancel")
+    assert (cancelled["policy"], cancelled["refund_minor"]) == (booking["policy"], 1575)
+    assert await customer.read(path) == (200, cancelled)
+    ticket_types = f"/api/v1/events/{event['id']}/ticket-types"
+    await host.write("POST", ticket_types, {"name": "More", "price": 1, "capacity": 2, "oversell_seats": 1})
+    _, shown = await customer.read(f"/api/v1/events/{event['id']}")
+    assert (shown["capacity"], shown["available_seats"], len(shown["ticket_types"])) == (12, 13, 2)
