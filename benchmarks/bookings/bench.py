@@ -1,5 +1,7 @@
 """`python -m benchmarks bookings [--only NAME] [--save]`: all ratios, in one run, on one stand."""
 
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -11,6 +13,7 @@ from benchmarks.figures import describe_run, keep, say
 
 NAME = "bookings"
 LAST_FRAMES = 4
+ENDED_BY_SIGTERM = 128 + signal.SIGTERM
 MEASUREMENTS: Mapping[str, tuple[str, Callable[[Stand], dict[str, Any]]]] = {
     "textbook": ("Against SELECT ... FOR UPDATE", measurements.against_textbook),
     "one_statement": ("Against the best single statement", measurements.against_one_statement),
@@ -27,6 +30,7 @@ def run(*, save: bool = False, only: str | None = None) -> dict[str, Any]:
     """Measures, prints, and answers the figures; `save` keeps them where all were measured."""
     say("Bookings of one hot event over HTTP: fsync, and a quorum of ANY 1 of two standbys, for all")
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED_BY_SIGTERM))  # everything that runs is ended
     figures = describe_run()
     with running_stand() as stand:
         say(f"  the stand is up after {time.monotonic() - began:.0f} s")
