@@ -107,6 +107,24 @@ async def test_a_key_that_is_repeated_counts_once(application: Application) -> N
     assert len({answer.json()["id"] for answer in answers}) == 1
 
 
+async def test_an_order_counts_all_of_its_items(application: Application) -> None:
+    event, free = await event_of(application, (20, 3)), await event_of(application, (20, None))
+    person = await application.sign_up()
+
+    async def order(*quantities: int) -> Any:
+        items = [{"event_id": event["id"], "quantity": quantity} for quantity in quantities]
+        items.append({"event_id": free["id"], "quantity": 1})
+        return await person.client.post("/api/v1/orders", json={"items": items})
+
+    refused = await order(2, 2)
+    assert refused.status_code == 409
+    assert refused.json()["type"].rpartition("/")[2] == problems.PER_PERSON_LIMIT.name
+    assert (live_seats(application, event, person), live_seats(application, free, person)) == (0, 0)
+    assert (await order(2, 1)).status_code == 201
+    assert (await person.book(event["id"])).status_code == 409
+    assert (live_seats(application, event, person), live_seats(application, free, person)) == (3, 1)
+
+
 async def test_a_batch_limits_as_the_plain_path_does(application: Application, pool: Pool) -> None:
     people = [await application.sign_up() for _ in range(3)]
     plain = BookingService(pool, BookingStore(), hold_seconds=300)
