@@ -27,6 +27,8 @@ REST_SECONDS = 0.02
 CARE_SECONDS = 60.0
 MAX_OFFERS_PER_TRANSACTION = 100
 """Of a ticket type: the locks of the event's stock are held for so many bookings and mails."""
+MAX_TRANSACTIONS_PER_TURN = 10
+"""Of an event: then the others have their turn, however fast seats come free there."""
 MAX_CLOSED_PER_TRANSACTION = 1000
 MAX_RETRY_SECONDS = 10.0
 
@@ -131,13 +133,15 @@ class WaitlistOffers:
         return offered
 
     async def _serve_event(self, event_id: int) -> int:
-        """Transaction by transaction, until nobody is left whom the free seats suffice."""
+        """Transaction by transaction, until the free seats suffice for nobody, or others have their turn."""
         offered = 0
-        while True:
+        for _ in range(MAX_TRANSACTIONS_PER_TURN):
             offered_now, passed = await self._offer(event_id)
             offered += offered_now
             if not offered_now and not passed:
                 return offered
+        self.kick(event_id)
+        return offered
 
     async def _offer(self, event_id: int) -> tuple[int, int]:
         """One transaction; how many were offered seats, and how many may not have them."""
