@@ -12,7 +12,8 @@ TEST_SECONDS := 1200
 SOAK_ROUNDS ?= 5
 SOAKED := tests/faults tests/integration/three_regions tests/acceptance/test_last_seat.py \
   tests/integration/write_api/test_storms.py tests/integration/write_api/test_batches.py \
-  tests/integration/write_api/test_sequential_sale.py
+  tests/integration/write_api/test_sequential_sale.py tests/integration/write_api/test_expiry.py \
+  tests/integration/write_api/test_waitlist_order.py
 
 .PHONY: help up down status demo test test-fast soak bench lint clean supported test-of-platform test-of-rest
 

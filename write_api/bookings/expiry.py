@@ -1,8 +1,8 @@
 """Frees the seats of holds that were not confirmed in time, within about a second of their deadline.
 
-What is due is read without a lock; then each event's holds are expired by transactions of their own, some
-hundred at a time: the lock of a hot event's stock is held as briefly as by a batch of bookings, the two take
-turns, and no event waits for another's lock.
+What is due is read without a lock; then each event's holds are expired by transactions of their own, at most
+a thousand at a time: the lock of a hot event's stock is held as briefly as by a batch of bookings, the two
+take turns, and no event waits for another's lock.
 
 Any number of processes may sweep: each leaves what somebody else has locked. A sweep that fails or dies is
 rolled back and its holds are taken up by the next; a hold past its deadline can't be confirmed meanwhile.
@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 MAX_HOLDS_PER_READING = 10_000
-MAX_HOLDS_PER_BATCH = 200  # short transactions: each holds the stock of the ticket types that it frees
+MAX_HOLDS_PER_BATCH = 1000  # as a batch of bookings: each holds the stock of what it frees
 MAX_RETRY_SECONDS = 10.0
 
 

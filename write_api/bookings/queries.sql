@@ -228,32 +228,35 @@ UPDATE bookings SET status = 'confirmed', confirmed_at = clock_timestamp()
 WHERE event_id = %(event_id)s AND id = %(booking_id)s AND status = 'held'
 
 -- end_bookings --
--- Cancels or expires bookings that the caller has locked.
+-- Cancels or expires bookings of an event that the caller has locked.
 UPDATE bookings b SET
     status = %(status)s, ended_at = clock_timestamp(),
     refund_minor = CASE WHEN %(status)s = 'cancelled' THEN ended.refund_minor END
-FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[], %(refunds_minor)s::bigint[])
-    AS ended (event_id, booking_id, refund_minor)
-WHERE b.event_id = ended.event_id AND b.id = ended.booking_id
+FROM unnest(%(booking_ids)s::bigint[], %(refunds_minor)s::bigint[]) AS ended (booking_id, refund_minor)
+WHERE b.event_id = %(event_id)s AND b.id = ended.booking_id
 
 -- lock_stocks --
--- By key, so that sweeps and cancellations wait in one order.
+-- In the order of ids, so that sweeps and cancellations wait in one order.
 SELECT 1 FROM ticket_stock
-WHERE (event_id, ticket_type_id) IN (SELECT * FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[]))
-ORDER BY event_id, ticket_type_id FOR UPDATE
+WHERE event_id = %(event_id)s AND ticket_type_id = ANY(%(ticket_type_ids)s::bigint[])
+ORDER BY ticket_type_id FOR UPDATE
 
 -- free_booked_seats --
--- Gives the seats of ended bookings back; what comes back per ticket type is what the counter rises by.
-WITH freed AS (
+-- Gives the seats of ended bookings back; what comes back per ticket type is what the counter rises by. Without a join
+-- with the bookings, for which a planner that knows little of the event would compare each seat with each of them.
+WITH ended AS MATERIALIZED (
+    SELECT array_agg(position) AS positions
+    FROM bookings b CROSS JOIN LATERAL unnest(b.seat_positions) AS position
+    WHERE b.event_id = %(event_id)s AND b.id = ANY(%(booking_ids)s::bigint[])
+), freed AS (
     UPDATE seats s SET booking_id = NULL
-    FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[]) AS ended (event_id, booking_id)
-    JOIN bookings b ON b.event_id = ended.event_id AND b.id = ended.booking_id
-    WHERE s.event_id = b.event_id AND s.position = ANY(b.seat_positions) AND s.booking_id = b.id
-    RETURNING s.event_id, s.ticket_type_id
+    WHERE s.event_id = %(event_id)s AND s.position = ANY((SELECT positions FROM ended)::integer[])
+        AND s.booking_id = ANY(%(booking_ids)s::bigint[])
+    RETURNING s.ticket_type_id
 )
 UPDATE ticket_stock t SET remaining = t.remaining + f.seats
-FROM (SELECT event_id, ticket_type_id, count(*)::integer AS seats FROM freed GROUP BY 1, 2) f
-WHERE t.event_id = f.event_id AND t.ticket_type_id = f.ticket_type_id
+FROM (SELECT ticket_type_id, count(*)::integer AS seats FROM freed GROUP BY 1) f
+WHERE t.event_id = %(event_id)s AND t.ticket_type_id = f.ticket_type_id
 RETURNING f.seats
 
 -- select_due_holds --

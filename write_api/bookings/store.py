@@ -334,20 +334,14 @@ class BookingStore:
     async def end_bookings(
         self, connection: Connection, ended: Sequence[EndedBooking], *, status: str
     ) -> None:
-        """Gives bookings that are locked their last status, and their seats back to sale.
+        """Gives bookings of one event, which are locked, their last status, and their seats back to sale.
 
         Raises SeatAccountingError where they did not have the seats that they say.
         """
-        keys: dict[str, Any] = {
-            "event_ids": [booking.event_id for booking in ended],
-            "booking_ids": [booking.id for booking in ended],
-            "ticket_type_ids": [booking.ticket_type_id for booking in ended],
-        }
-        stocks = sorted({(booking.event_id, booking.ticket_type_id) for booking in ended})
-        await connection.execute(
-            self._queries["lock_stocks"],
-            {"event_ids": [one for one, _ in stocks], "ticket_type_ids": [one for _, one in stocks]},
-        )
+        [event_id] = {booking.event_id for booking in ended}
+        keys: dict[str, Any] = {"event_id": event_id, "booking_ids": [booking.id for booking in ended]}
+        stocks = {"event_id": event_id, "ticket_type_ids": list({one.ticket_type_id for one in ended})}
+        await connection.execute(self._queries["lock_stocks"], stocks)
         ends = {**keys, "status": status, "refunds_minor": [booking.refund_minor for booking in ended]}
         await connection.execute(self._queries["end_bookings"], ends)
         cursor = await connection.execute(self._queries["free_booked_seats"], keys)

@@ -40,10 +40,9 @@ TAKE_THE_SEATS_BESIDE: LiteralString = """
     WHERE event_id = %(event_id)s AND position - 1 = ANY(%(seat_positions)s)
 """
 FREE_ON_PAPER: LiteralString = """
-    UPDATE ticket_stock t SET remaining = t.remaining + b.quantity
-    FROM unnest(%(event_ids)s::bigint[], %(booking_ids)s::bigint[]) AS ended (event_id, booking_id)
-    JOIN bookings b ON b.event_id = ended.event_id AND b.id = ended.booking_id
-    WHERE t.event_id = b.event_id AND t.ticket_type_id = b.ticket_type_id
+    UPDATE ticket_stock t SET remaining = t.remaining + b.quantity FROM bookings b
+    WHERE b.event_id = %(event_id)s AND b.id = ANY(%(booking_ids)s::bigint[])
+        AND t.event_id = b.event_id AND t.ticket_type_id = b.ticket_type_id
     RETURNING b.quantity AS seats
 """
 WRONG: Mapping[str, Mapping[str, LiteralString]] = {

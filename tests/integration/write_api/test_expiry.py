@@ -21,7 +21,7 @@ from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.store import BookingStore
 
 HOLDS = 60
-DUE_AT_ONCE = sized(2000, 20_000)
+DUE_AT_ONCE = sized(2000, 10_000)
 LATEST_SECONDS = 5.0
 
 
