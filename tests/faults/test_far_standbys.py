@@ -184,7 +184,7 @@ async def go_on(database: Database, state: Path, far: Far, storm: "asyncio.Task[
         await eventually("the heir is the writer", lambda: is_writer(application))
         for door in far.doors:
             headers = {"Authorization": door[0].client.headers["Authorization"]}
-            door[:] = [Customer(door[0].id, application.client(**headers))]
+            door[:] = [Customer(door[0].id, application.client(**headers), door[0].email)]
         answered = far.ledger.heard["book 201"]
 
         async def are_answered() -> bool:

@@ -19,12 +19,14 @@ import httpx
 from tests.integration.write_api.application import Customer, Database
 from tests.integration.write_api.storm_ledger import Ledger
 from tests.people import unique
+from tests.soak import sized
 
 UNANSWERED = 503
+TOKEN_EXPIRED = 401
 INTERNAL_ERROR = 500
 RETRY_SECONDS = 0.2
-ANSWER_SECONDS = 60.0
-"""Within this each request is answered, also by a writer that is killed and started again."""
+ANSWER_SECONDS = sized(60.0, 300.0)
+"""Within this each request is answered, also by a writer that is killed and started again and again."""
 LOOK_PAUSE_SECONDS = 0.05
 HOST_PAUSE_SECONDS = 0.05
 MAX_QUANTITY = 4
@@ -58,15 +60,18 @@ class Patient:
         async with asyncio.timeout(ANSWER_SECONDS):
             while True:
                 status: int | str
+                door = self.random.choice(self.doors)
                 try:
-                    answer = await request(self.random.choice(self.doors).client)
+                    answer = await request(door.client)
                     status = answer.status_code
-                except httpx.TransportError as error:
+                    if status == TOKEN_EXPIRED:
+                        await door.renew(answer)
+                except (httpx.TransportError, httpx.HTTPStatusError) as error:
                     status = type(error).__name__
                 self.ledger.heard[f"{kind} {status}"] += 1
                 if status == INTERNAL_ERROR:
                     self.ledger.wrong.append(f"{kind}: {answer.text}")
-                if isinstance(status, int) and status != UNANSWERED:
+                if isinstance(status, int) and status not in {UNANSWERED, TOKEN_EXPIRED}:
                     return answer
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -32,11 +32,12 @@ ACTIONS = sized(8, 10)
 FEW_ACTIONS = 4
 HEARD = (
     "book 201", "book 409", "confirm 200", "cancel 200", "repeat 201", "attendees 200", "order 201",
-    "wait 201", "leave line 200", "off sale 200", "rename 200",
+    "wait 201", "leave line 200", "off sale 200", "rename 200", "capacity 200",
 )  # fmt: skip
-"""What is heard in any storm."""
+"""A storm goes on until all of this was heard."""
+MAX_MORE_ACTIONS = 20
 PEOPLE = 16
-HOLD_SECONDS = 1
+HOLD_SECONDS = 2
 LATEST_EXPIRY_SECONDS = sized(30.0, 5.0)
 """5 s where the machine is the storm's alone."""
 SEED = int(os.environ.get("STORM_SEED", random.randrange(10**6)))
@@ -107,6 +108,10 @@ async def raise_storm(
     async with watched(first.database, event_ids) as looks:
         hosts = [Host([at(one, host) for one in applications], made, ledger, SEED)]
         await rage([*clients, *hosts], actions=actions)
+        for _ in range(MAX_MORE_ACTIONS if settles else 0):
+            if all(ledger.heard[kind] for kind in HEARD):
+                break
+            await rage([*clients, *hosts], actions=1)
         if settles:
             await asyncio.gather(*(client.leave_lines() for client in clients))
             await eventually("all holds have ended", lambda: no_hold_is_left(first.database, event_ids))
@@ -116,7 +121,8 @@ async def raise_storm(
 
 def at(application: Application, person: Customer) -> Customer:
     """Somebody who is signed up already, at a writer."""
-    return Customer(person.id, application.client(Authorization=person.client.headers["Authorization"]))
+    header = person.client.headers["Authorization"]
+    return Customer(person.id, application.client(Authorization=header), person.email)
 
 
 async def no_hold_is_left(database: Database, event_ids: Sequence[int]) -> bool:
