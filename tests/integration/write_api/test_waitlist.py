@@ -12,6 +12,7 @@ from contracts import problems
 from contracts.api_keys import API_KEY_HEADER
 from mini_auth.guest_links import GUEST_LINK_HEADER
 from service_kit.named_sql import load_queries
+from tests.inbox import InboxProcess
 from tests.integration.write_api.application import (
     Application,
     Customer,
@@ -101,6 +102,24 @@ async def test_seats_that_come_free_are_held_for_the_first_in_line(application: 
     assert mail["parameters"]["booking_id"] == offer["booking_id"]
     told = datetime.fromisoformat(mail["parameters"]["expires_at"])
     assert told == datetime.fromisoformat(offer["offer_expires_at"])
+
+
+async def test_the_mail_names_the_booking_and_its_deadline(
+    database: Database, state: Path, inbox: InboxProcess
+) -> None:
+    changes = {"smtp_url": inbox.smtp_url, "waitlist_offer_seconds": 3600}
+    async with running_application(database, state, changes=changes) as application:
+        host, event, [booking] = await sold_out(application)
+        customer = await application.sign_up()
+        entry = await joined(customer, event["id"])
+        await host.cancel(booking["id"])
+        offer = await in_state(customer, entry, "offered")
+        [person] = database.rows("SELECT email FROM people WHERE id = %s", customer.id)
+        mail = await asyncio.to_thread(inbox.mail, person["email"], "Seats are held for you")
+    assert f"booking {offer['booking_id']}" in mail["text"]
+    deadline = datetime.fromisoformat(offer["offer_expires_at"])
+    assert deadline - datetime.now(UTC) > timedelta(minutes=50)
+    assert f"{deadline:%Y-%m-%d %H:%M:%S} UTC" in mail["text"]
 
 
 async def test_asked_again_it_is_the_same_entry(application: Application) -> None:
