@@ -9,6 +9,7 @@ Redis only counts: where it is away, each process counts for itself until it is 
 """
 
 import asyncio
+import hashlib
 import logging
 import math
 import time
@@ -18,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 TIMEOUT_SECONDS = 0.5
 MAX_CONNECTIONS = 16
@@ -65,6 +66,7 @@ while counted < #KEYS do
 end
 return table.concat(answer, ' ')
 """
+_SCRIPT_SHA1 = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 MAX_REQUESTS_PER_SCRIPT = 200
 """Redis serves nobody else meanwhile: some milliseconds."""
 
@@ -131,7 +133,7 @@ class RateLimiter:
                 )
             )
         )
-        self._script = None if self._redis is None else self._redis.register_script(_SCRIPT)
+        self._connection: AbstractConnection | None = None
         self._clock = clock
         self._local: OrderedDict[str, int] = OrderedDict()
         self._away_until = -math.inf
@@ -152,13 +154,14 @@ class RateLimiter:
     async def close(self) -> None:
         """Closes the connections; nobody may ask any more."""
         if self._redis is not None:
+            await self._drop_connection(self._redis)
             await self._redis.aclose()
 
     async def _count(self, asked: Sequence[tuple[Limit, str]], take: int) -> list[Taken]:
         keys = [f"limit:{limit.name}:{key}" for limit, key in asked]
         told = None
-        if self._script is not None and not self._is_away:
-            told = await self._in_redis(self._script, keys, asked, take)
+        if self._redis is not None and not self._is_away:
+            told = await self._in_redis(self._redis, keys, asked, take)
         if told is None:
             told = self._in_process(keys, [limit for limit, _ in asked], take)
         return [
@@ -167,7 +170,7 @@ class RateLimiter:
         ]
 
     def _in_redis(
-        self, script: AsyncScript, keys: Sequence[str], asked: Sequence[tuple[Limit, str]], take: int
+        self, redis: Redis, keys: Sequence[str], asked: Sequence[tuple[Limit, str]], take: int
     ) -> "asyncio.Future[list[int] | None]":
         """Of each the microseconds to wait, and those owed; None where Redis is away."""
         answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
@@ -176,21 +179,21 @@ class RateLimiter:
             numbers += (limit.one_microseconds, limit.all_microseconds)
         self._asked.append(_Asked(keys, numbers, answer))
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask_redis(script), name="rate-limits")
+            self._asking = asyncio.create_task(self._ask_redis(redis), name="rate-limits")
         return answer
 
     @property
     def _is_away(self) -> bool:
         return self._clock() < self._away_until
 
-    async def _ask_redis(self, script: AsyncScript) -> None:
+    async def _ask_redis(self, redis: Redis) -> None:
         """Asks for all who ask in the same turn of the loop, then for all who came while that took."""
         try:
             await asyncio.sleep(0)
             while self._asked:
                 asked = self._asked[:MAX_REQUESTS_PER_SCRIPT]
                 del self._asked[:MAX_REQUESTS_PER_SCRIPT]
-                told = None if self._is_away else await self._told_by_redis(script, asked)
+                told = None if self._is_away else await self._told_by_redis(redis, asked)
                 place = 0
                 for one in asked:
                     values = 2 * len(one.keys)
@@ -203,12 +206,15 @@ class RateLimiter:
                 one.answer.cancel()
             self._asked.clear()
 
-    async def _told_by_redis(self, script: AsyncScript, asked: Sequence[_Asked]) -> list[int] | None:
+    async def _told_by_redis(self, redis: Redis, asked: Sequence[_Asked]) -> list[int] | None:
         keys = [key for one in asked for key in one.keys]
-        numbers = " ".join(str(number) for one in asked for number in one.numbers)
+        numbers = " ".join([str(number) for one in asked for number in one.numbers])
+        command = _packed(("EVALSHA", _SCRIPT_SHA1, str(len(keys)), *keys, numbers))
         try:
-            told = [int(number) for number in (await script(keys=keys, args=[numbers])).split()]
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                told = [int(number) for number in (await self._answer_of(redis, command)).split()]
+        except (RedisError, OSError, TimeoutError) as error:
+            await self._drop_connection(redis)
             if self._away_until == -math.inf:
                 _LOG.warning("limits are counted alone", extra={"reason": type(error).__name__})
             self._away_until = self._clock() + PAUSE_SECONDS
@@ -217,6 +223,27 @@ class RateLimiter:
             _LOG.info("limits are counted together again")
             self._away_until = -math.inf
         return told
+
+    async def _answer_of(self, redis: Redis, command: bytes) -> bytes:
+        """What Redis answers on the one connection that is kept: its client's own way costs twice as much."""
+        if self._connection is None:
+            self._connection = await redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = self._connection
+        await connection.send_packed_command(command, check_health=False)
+        try:
+            answer: bytes = await connection.read_response()
+        except NoScriptError:  # Redis is new
+            await redis.script_load(_SCRIPT)
+            await connection.send_packed_command(command, check_health=False)
+            answer = await connection.read_response()
+        return answer
+
+    async def _drop_connection(self, redis: Redis) -> None:
+        """One with half an answer on the way is of no use any more."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+            await redis.connection_pool.release(connection)
 
     def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[int]:
         """The script's arithmetic, on a dictionary of bounded size that forgets the longest unused."""
@@ -235,6 +262,12 @@ class RateLimiter:
         while len(self._local) > MAX_LOCAL_KEYS:
             self._local.popitem(last=False)
         return [number for wait, at in zip(waits, after, strict=True) for number in (wait, at - now)]
+
+
+def _packed(words: Sequence[str]) -> bytes:
+    """A command as Redis reads it (RESP)."""
+    encoded = [word.encode() for word in words]
+    return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded])
 
 
 def _taken(limit: Limit, wait_microseconds: int, owed_microseconds: int) -> Taken:
