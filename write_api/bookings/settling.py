@@ -16,7 +16,7 @@ from write_api.seat_blocks import SeatsTakenError
 
 _LOG = logging.getLogger(__name__)
 
-MAX_SEATS_PER_BATCH = 5000
+MAX_SEATS_PER_BATCH = 2500
 SWEEP_SECONDS = 5.0
 _FAILURES: tuple[type[Exception], ...] = (*DATABASE_ERRORS, SeatAccountingError)
 MAX_STOCKS_PER_SWEEP = 100
