@@ -39,6 +39,8 @@ class WaitlistSale:
     ) -> None:
         """Raises Problem SEATS_ARE_FREE, EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT.
 
+        Raises INVALID_REQUEST where there are fewer seats in all: who waits for those waits in vain.
+
         The stock is read and not locked: seats that come free meanwhile are offered within a moment.
         """
         event = await self._store.lock_event(connection, event_id)
@@ -48,7 +50,9 @@ class WaitlistSale:
         ticket_type = chosen_ticket_type(ticket_types, ticket_type_id)
         if isinstance(ticket_type, Refusal):
             raise Problem(ticket_type.kind, ticket_type.detail, **ticket_type.members)
-        remaining = await self._store.seats_left(connection, event_id, ticket_type_id)
+        remaining, seats = await self._store.seats_left(connection, event_id, ticket_type_id)
+        if quantity > seats:
+            raise Problem(problems.INVALID_REQUEST, f"There are {seats} of these seats in all.")
         seats_before = await self._store.seats_before(connection, event_id, [ticket_type], [person_id])
         now, awaited = await self._store.time_and_line(connection, event_id)
         refusal = refusal_to_book(

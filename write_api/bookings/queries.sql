@@ -49,8 +49,10 @@ LEFT JOIN (
 WHERE e.id = %(event_id)s ORDER BY t.position
 
 -- select_stock --
--- Seats left, without a lock: as of now, and maybe gone at once.
-SELECT remaining FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
+-- Seats left, without a lock: as of now, and maybe gone at once; and how many there are in all.
+SELECT s.remaining, t.capacity + t.oversell_seats AS seats
+FROM ticket_stock s JOIN ticket_types t ON t.event_id = s.event_id AND t.id = s.ticket_type_id
+WHERE s.event_id = %(event_id)s AND s.ticket_type_id = %(ticket_type_id)s
 
 -- select_time_and_line --
 -- A statement of its own, so that time and waitlist are read after the locks were granted: with the locks, it

@@ -134,11 +134,11 @@ class BookingStore:
         cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
         return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in await cursor.fetchall()}
 
-    async def seats_left(self, connection: Connection, event_id: int, ticket_type_id: int) -> int:
-        """How many seats are left now; others may take them meanwhile."""
+    async def seats_left(self, connection: Connection, event_id: int, ticket_type_id: int) -> tuple[int, int]:
+        """How many seats are left now, which others may take meanwhile, and how many there are in all."""
         key = {"event_id": event_id, "ticket_type_id": ticket_type_id}
         row = await self._row(connection, "select_stock", key)
-        return 0 if row is None else int(row["remaining"])
+        return (0, 0) if row is None else (row["remaining"], row["seats"])
 
     async def time_and_line(self, connection: Connection, event_id: int) -> tuple[datetime, dict[int, int]]:
         """The server's time, and by ticket type the smallest number of seats that somebody waits for.

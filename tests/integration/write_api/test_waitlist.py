@@ -139,7 +139,10 @@ async def test_what_can_be_booked_is_not_waited_for(application: Application) ->
     event = await host.created(available_seats=3)
     problem = refused(await join(customer, event["id"], 3), problems.SEATS_ARE_FREE)
     assert problem["seats_remaining"] == 3
-    assert (await joined(customer, event["id"], 4))["status"] == "waiting"
+    in_vain = refused(await join(customer, event["id"], 4), problems.INVALID_REQUEST)
+    assert in_vain["detail"] == "There are 3 of these seats in all."
+    await customer.booked(event["id"])
+    assert (await joined(customer, event["id"], 3))["status"] == "waiting"
     off_sale = await host.created(available_seats=1, status="inactive")
     refused(await join(customer, off_sale["id"]), problems.EVENT_NOT_BOOKABLE)
     refused(await join(customer, 2**40), problems.NOT_FOUND)
