@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import psycopg
@@ -317,6 +318,9 @@ def _merged(before: Row, body: EventUpdate) -> dict[str, Any]:
         raise Problem(problems.CONFLICT, "An administrator has taken this event off sale.")
     if columns["ends_at"] is not None and columns["ends_at"] < columns["starts_at"]:
         raise invalid_field("end_at", "must not be before start_at")
+    if columns["starts_at"] <= datetime.now(UTC) < before["starts_at"]:
+        # It would end what the bookings' policies promise until the start.
+        raise invalid_field("start_at", "an event that is to come can't be moved into the past")
     has_place = columns["venue_id"] is not None or body.location is not None or body.venue is not None
     if not columns["is_online"] and not has_place:
         raise invalid_field("is_online", "give location or venue with it")

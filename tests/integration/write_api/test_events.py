@@ -179,6 +179,17 @@ async def test_an_update_that_changes_nothing_writes_nothing(application: Applic
         assert (await host.update(before["id"], **changes)).json() == before
 
 
+async def test_an_event_to_come_is_not_moved_into_the_past(application: Application) -> None:
+    """Nobody could cancel any more, whatever was promised."""
+    host = await application.sign_up("host")
+    event = await host.created()
+    answer = await host.update(event["id"], start_at="2020-01-01T00:00:00Z")
+    assert (answer.status_code, answer.json()["type"]) == (422, problems.INVALID_REQUEST.uri)
+    assert (await host.update(event["id"], start_at="2040-01-01T00:00:00Z")).status_code == 200
+    began_long_ago = await host.created(start_at="2020-01-01T00:00:00Z")
+    assert (await host.update(began_long_ago["id"], start_at="2020-02-01T00:00:00Z")).status_code == 200
+
+
 async def test_an_event_moves_to_another_place(application: Application) -> None:
     host = await application.sign_up("host")
     event = await host.created()

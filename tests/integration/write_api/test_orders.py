@@ -210,7 +210,7 @@ async def test_where_one_may_not_be_cancelled_none_is(application: Application) 
     events = [await host.created() for _ in range(2)]
     order = await placed(customer, *map(item, events))
     await change(customer, order["id"], "confirm")
-    await host.update(events[1]["id"], start_at="2020-01-01T00:00:00Z")
+    application.begin(events[1]["id"])
     answer = await change(customer, order["id"], "cancel")
     assert refusal(answer)[:2] == (409, problems.BOOKING_STATE.name)
     assert answer.json()["booking_id"] == order["bookings"][1]["id"]
