@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from contracts import problems
 from contracts.booking import Booking, BookingPage, booking_from_row, booking_page
-from service_kit.database import Connection, Pool
+from service_kit.database import Connection, Pool, Row
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
 from write_api.bookings.attendees import AttendeeStore
@@ -134,21 +134,23 @@ class BookingService:
 
         Raises Problem NOT_FOUND, BOOKING_STATE, REFUSED_BY_POLICY.
         """
-        async with self._pool.connection() as connection, connection.transaction():
-            event, booking = await self._lock(connection, person_id, booking_id)
-            refusal = refusal_to_cancel(booking.state, event, now=booking.now)
-            if isinstance(refusal, Refusal):
-                _refuse(refusal)
-            if refusal != ALREADY:
-                ended = EndedBooking(
-                    booking.event_id,
-                    booking.id,
-                    booking.ticket_type_id,
-                    booking.quantity,
-                    refund_of(booking.state, event, now=booking.now),
-                )
-                await self._store.end_bookings(connection, [ended], status="cancelled")
-            answer = await self._booking(connection, booking_id, person_id)
+        async with self._pool.connection() as connection, connection.pipeline():
+            async with connection.transaction():
+                event, booking = await self._lock(connection, person_id, booking_id)
+                refusal = refusal_to_cancel(booking.state, event, now=booking.now)
+                if isinstance(refusal, Refusal):
+                    _refuse(refusal)
+                if refusal != ALREADY:
+                    ended = EndedBooking(
+                        booking.event_id,
+                        booking.id,
+                        booking.ticket_type_id,
+                        booking.quantity,
+                        refund_of(booking.state, event, now=booking.now),
+                    )
+                    await self._store.end_bookings(connection, [ended], status="cancelled")
+                reading = await self._store.begin_booking(connection, booking_id, person_id)
+            answer = _own(booking_id, await reading())  # after the commit was sent
         if refusal != ALREADY:
             self._freed_seats.tell([answer.event_id])
         return answer
@@ -177,10 +179,13 @@ class BookingService:
         return event, await self._store.lock_booking(connection, event_id, booking_id)
 
     async def _booking(self, connection: Connection, booking_id: int, person_id: int) -> Booking:
-        row = await self._store.booking(connection, booking_id, person_id)
-        if row is None:
-            raise _no_booking(booking_id)
-        return booking_from_row(row)
+        return _own(booking_id, await self._store.booking(connection, booking_id, person_id))
+
+
+def _own(booking_id: int, row: Row | None) -> Booking:
+    if row is None:
+        raise _no_booking(booking_id)
+    return booking_from_row(row)
 
 
 def _no_booking(booking_id: int) -> Problem:

@@ -278,9 +278,14 @@ class BookingStore:
 
     async def booking(self, connection: Connection, booking_id: int, person_id: int) -> Row | None:
         """A person's own booking with its seats, if there is one."""
-        return await self._row(
-            connection, "select_booking", {"booking_id": booking_id, "person_id": person_id}
-        )
+        return await (await self.begin_booking(connection, booking_id, person_id))()
+
+    async def begin_booking(
+        self, connection: Connection, booking_id: int, person_id: int
+    ) -> Callable[[], Awaitable[Row | None]]:
+        """As `booking`; in a pipeline the answer can be awaited after the commit was sent."""
+        key = {"booking_id": booking_id, "person_id": person_id}
+        return (await connection.execute(self._queries["select_booking"], key)).fetchone
 
     async def bookings(self, connection: Connection, person_id: int, *, before: int, limit: int) -> list[Row]:
         """At most `limit` of a person's bookings with ids below `before`, newest first."""
@@ -341,10 +346,11 @@ class BookingStore:
         [event_id] = {booking.event_id for booking in ended}
         keys: dict[str, Any] = {"event_id": event_id, "booking_ids": [booking.id for booking in ended]}
         stocks = {"event_id": event_id, "ticket_type_ids": list({one.ticket_type_id for one in ended})}
-        await connection.execute(self._queries["lock_stocks"], stocks)
         ends = {**keys, "status": status, "refunds_minor": [booking.refund_minor for booking in ended]}
-        await connection.execute(self._queries["end_bookings"], ends)
-        cursor = await connection.execute(self._queries["free_booked_seats"], keys)
+        async with connection.pipeline():  # one round trip under the lock that everybody else queues for
+            await connection.execute(self._queries["lock_stocks"], stocks)
+            await connection.execute(self._queries["end_bookings"], ends)
+            cursor = await connection.execute(self._queries["free_booked_seats"], keys)
         freed = sum(row["seats"] for row in await cursor.fetchall())
         held = sum(booking.quantity for booking in ended)
         if freed != held:
