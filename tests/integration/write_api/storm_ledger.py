@@ -90,13 +90,21 @@ def _found(database: Database, event_ids: Sequence[int]) -> dict[int, dict[str, 
     return {row["id"]: row for row in rows}
 
 
+@dataclass
+class Made:
+    """What those who note arrivals at several writers share: who repeats a request may make nothing there."""
+
+    makers: dict[int, "Arrivals"] = field(default_factory=dict)
+    unsure: set[tuple[int, str] | None] = field(default_factory=set)
+
+
 class Arrivals:
     """Takes the place of an application's queues and passes everything on; notes who came when and got what.
 
-    `made` is shared by those of several writers: who repeats a request at another one makes nothing there.
+    Of who repeats what was not answered it is not known when the booking was made, nor where.
     """
 
-    def __init__(self, made: dict[int, "Arrivals"], *queues: BookingQueues) -> None:
+    def __init__(self, made: Made, *queues: BookingQueues) -> None:
         self._made = made
         self._queues = queues
         self._places: Iterator[int] = count()
@@ -107,12 +115,17 @@ class Arrivals:
         """As BookingQueues; of several queues each in turn."""
         place = next(self._places)
         queues = self._queues[place % len(self._queues)]
-        served = await queues.ask(event_id, wish)
+        try:
+            served = await queues.ask(event_id, wish)
+        except BaseException:
+            self._made.unsure.add(wish.name)
+            raise
         booking = served.outcome
         self.heard.append((place, wish, booking))
         if isinstance(booking, Problem):
             return served
-        if self._made.setdefault(booking.id, self) is self:
+        is_maker = self._made.makers.setdefault(booking.id, self) is self
+        if is_maker and wish.name not in self._made.unsure:
             of_event = self._first_places.setdefault(event_id, {})
             of_event[booking.id] = min(place, of_event.get(booking.id, place))
         return served

@@ -21,7 +21,7 @@ from service_kit.database import Pool, create_pool
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Application, Customer
-from tests.integration.write_api.storm_ledger import Arrivals
+from tests.integration.write_api.storm_ledger import Arrivals, Made
 from tests.sequential_sale import NOT_FOUND_TYPE, Ask, SequentialSale, Told
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
@@ -221,7 +221,7 @@ class Everybody(RuleBasedStateMachine):
         self._expiries = 0
         self._state = self.application.app.state
         self._queues = self._state.booking_queues
-        self._arrivals = self._state.booking_queues = Arrivals({}, self._queues)
+        self._arrivals = self._state.booking_queues = Arrivals(Made(), self._queues)
 
     def teardown(self) -> None:
         self._state.booking_queues = self._queues

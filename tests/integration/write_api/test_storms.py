@@ -20,7 +20,7 @@ from tests.integration.write_api.application import (
     running_application,
 )
 from tests.integration.write_api.storm import Client, Host, Looks, rage, watched
-from tests.integration.write_api.storm_ledger import Arrivals, Ledger, overtaken_in_line
+from tests.integration.write_api.storm_ledger import Arrivals, Ledger, Made, overtaken_in_line
 from tests.integration.write_api.test_races import WITHOUT_ANY_GUARD, on_plain_path
 from tests.soak import sized, soak_only
 from write_api.bookings.batches import BookingQueues
@@ -153,7 +153,7 @@ async def test_a_storm_sells_nothing_twice_and_keeps_what_was_acknowledged(
     database: Database, state: Path, events: int, seats: int, writer_count: int
 ) -> None:
     async with writers(database, state, writer_count) as applications:
-        made: dict[int, Arrivals] = {}
+        made = Made()
         arrivals = [noted(application, made) for application in applications]
         storm = await raise_storm(applications, events=events, seats=seats, arrivals=arrivals)
     assert storm.looks.faults == {}
@@ -166,7 +166,7 @@ async def test_a_storm_sells_nothing_twice_and_keeps_what_was_acknowledged(
         assert storm.ledger.heard[kind] > 0, storm.ledger.heard
 
 
-def noted(application: Application, made: dict[int, Arrivals]) -> Arrivals:
+def noted(application: Application, made: Made) -> Arrivals:
     """Notes from now on who comes to the queues of an application."""
     arrivals = Arrivals(made, application.app.state.booking_queues)
     application.app.state.booking_queues = arrivals
@@ -190,7 +190,7 @@ async def test_two_queues_for_an_event_in_one_process_would_not_serve_in_order(
     async with create_pool(url, application_name="test", max_size=4, max_waiting=CLIENTS) as pool:
         for count, overtaken in ((1, set()), (2, {event["id"]})):
             queues = [BookingQueues(pool, BookingStore(), hold_seconds=HOLD_SECONDS) for _ in range(count)]
-            arrivals = Arrivals({}, *queues)
+            arrivals = Arrivals(Made(), *queues)
             await asyncio.gather(
                 *(arrivals.ask(event["id"], Wish(person.id, 1)) for _ in range(CLIENTS // 2))
             )
