@@ -20,6 +20,7 @@ class Ask:
     quantity: int
     ticket_type_id: int | None = None
     key: str | None = None
+    attendees: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Told:
     what: str
     booking_id: int = 0
     positions: tuple[int, ...] = ()
+    attendees: tuple[str, ...] = ()
 
 
 @dataclass
@@ -60,10 +62,13 @@ class SequentialSale:
         """What the next one heard; fails where a sequential sale would have told them something else."""
         before = None if ask.key is None else self._by_key.get((ask.person_id, ask.key))
         if before is not None:
-            same = ask.quantity == before.ask.quantity and ask.ticket_type_id in {None, before.ticket_type_id}
-            expected = (
-                Told("held", before.booking_id, before.positions) if same else Told("idempotency-key-reused")
+            same = (
+                ask.quantity == before.ask.quantity
+                and ask.ticket_type_id in {None, before.ticket_type_id}
+                and ask.attendees == before.ask.attendees
             )
+            first = Told("held", before.booking_id, before.positions, before.ask.attendees)
+            expected = first if same else Told("idempotency-key-reused")
             assert told == expected, (ask, told, expected)
             return
         what, ticket_type_id = self._expected(ask)
@@ -72,6 +77,7 @@ class SequentialSale:
             return
         seats = set(told.positions)
         assert len(told.positions) == len(seats) == ask.quantity, (ask, told)
+        assert told.attendees == ask.attendees, (ask, told)
         assert seats <= self.free[ticket_type_id], (ask, told, self.free)
         assert told.booking_id not in self.bookings, (ask, told)
         self.free[ticket_type_id] -= seats

@@ -133,7 +133,7 @@ class Features:
         app.state.orders = OrderService(
             self.pool,
             OrderStore(),
-            BookingPlacing(self.booking_store, attendees, hold_seconds=self.settings.hold_seconds),
+            BookingPlacing(self.booking_store, hold_seconds=self.settings.hold_seconds),
             self.idempotent_requests,
             seats_freed=self.freed_seats.tell,
         )

@@ -5,14 +5,14 @@ of numbers; what comes back are arrays of a whole batch, in the order in which s
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from contracts.money import minor_units
 from service_kit.database import Row
-from write_api.bookings.grants import Grant, MadeBefore, Sale
-from write_api.bookings.made import MadeBooking, MadeSeat, made_policy
+from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish
+from write_api.bookings.made import MadeBooking, MadeSeat, made_attendees, made_policy
 from write_api.bookings.rules import BookableEvent, BookableTicketType
 
 
@@ -39,6 +39,12 @@ def ticket_type_from_sale(row: Row) -> BookableTicketType:
     )
 
 
+def time_and_line_from_row(row: Row | None) -> tuple[datetime, dict[int, int]]:
+    """The row of `select_time_and_line`."""
+    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
+    return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}
+
+
 def made_before_parameters(event_id: int, names: Sequence[tuple[int, str]]) -> dict[str, Any]:
     """Of `select_made_before`."""
     return {
@@ -51,7 +57,9 @@ def made_before_parameters(event_id: int, names: Sequence[tuple[int, str]]) -> d
 def made_before_from_rows(rows: Sequence[Row]) -> dict[tuple[int, str], MadeBefore]:
     """What was made before, by the names of the wishes."""
     return {
-        (row["person_id"], row["key"]): MadeBefore(row["booking_id"], row["ticket_type_id"], row["quantity"])
+        (row["person_id"], row["key"]): MadeBefore(
+            row["booking_id"], row["ticket_type_id"], row["quantity"], row["attendees_sha256"]
+        )
         for row in rows
     }
 
@@ -65,6 +73,7 @@ def parameters_of(event_id: int, sale: Sale, grants: Sequence[Grant], holds: Seq
         "person_ids": _numbers(wish.person_id for wish in wishes),
         "quantities": _numbers(wish.quantity for wish in wishes),
         "keys": _texts(wish.idempotency_key for wish in wishes),
+        "attendees_sha256": _hashes_of_attendees(wishes),
         "prices_minor": _numbers(grant.ticket_type.price_minor * grant.wish.quantity for grant in grants),
         "hold_seconds": _numbers(holds),
         "order_ids": _numbers(wish.order_id for wish in wishes),
@@ -100,7 +109,7 @@ def made_bookings(
                 sale.now,
                 None,
                 wish.order_id,
-                [],
+                made_attendees(wish.attendees),
                 policy,
                 None,
             )
@@ -110,6 +119,14 @@ def made_bookings(
 
 def _seats(row: Mapping[str, Any]) -> list[MadeSeat]:
     return list(map(MadeSeat, row["positions"], row["labels"]))
+
+
+def _hashes_of_attendees(wishes: Sequence[Wish]) -> str:
+    """An array literal; an empty one is as good as one of nulls, and the usual case."""
+    if not any(wish.attendees for wish in wishes):
+        return "{}"
+    hashes = [wish.attendees_sha256 for wish in wishes]
+    return _texts(None if one is None else f"\\x{one.hex()}" for one in hashes)
 
 
 def _numbers(values: Iterable[int | None]) -> str:

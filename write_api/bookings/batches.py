@@ -74,6 +74,8 @@ async def _no_gate() -> RawHeaders:
 class BookingQueues:
     """A queue an event, worked off while somebody waits in it. At most `max_waiting` wait in all.
 
+    Who names those who come counts as so many more, and in a batch too: each name is a row.
+
     A batch that has committed waits once for `confirm`, refusals too, while the next ones are served. Without
     it, whoever answers has to wait at the gate.
     """
@@ -111,11 +113,8 @@ class BookingQueues:
 
         Raises TEMPORARILY_UNAVAILABLE at once, with nothing done, where too many wait already.
         """
-        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
-        served = await self.ask(body.event_id, wish)
-        if isinstance(served.outcome, Problem):
-            raise served.outcome
-        return served.outcome.as_booking()
+        served = await self.ask(body.event_id, wish_of(person_id, body, idempotency_key))
+        return served.booking()
 
     async def ask(self, event_id: int, wish: Wish) -> Served:
         """Serves a wish in its turn.
@@ -126,14 +125,14 @@ class BookingQueues:
         if in_vain is not None:
             return in_vain
         if self._waiting >= self._max_waiting:
-            raise Problem(problems.TEMPORARILY_UNAVAILABLE, f"{self._waiting} others wait to be served.")
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, "Too many others wait to be served.")
         answer: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
         self._join(event_id, _Waiting(wish, answer))
-        self._waiting += 1
+        self._waiting += wish.weight
         try:
             return await answer
         finally:
-            self._waiting -= 1
+            self._waiting -= wish.weight
 
     async def close(self) -> None:
         """Waits until all queues are empty and all are answered; nobody may join any more."""
@@ -154,10 +153,19 @@ class BookingQueues:
         queue = self._queues[event_id]
         try:
             while queue:
-                batch = [queue.popleft() for _ in range(min(len(queue), self._max_batch))]
-                await self._serve(event_id, [one for one in batch if not one.answer.done()])
+                await self._serve(event_id, self._next_batch(queue))
         finally:
             del self._queues[event_id]
+
+    def _next_batch(self, queue: deque[_Waiting]) -> list[_Waiting]:
+        """Those who come first and still wait for their answers, as many as one transaction serves."""
+        batch, weight = [], 0
+        while queue and weight < self._max_batch:
+            one = queue.popleft()
+            if not one.answer.done():
+                batch.append(one)
+                weight += one.wish.weight
+        return batch
 
     async def _serve(self, event_id: int, batch: Sequence[_Waiting]) -> None:
         """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
@@ -200,7 +208,7 @@ class BookingQueues:
                 answer.set_result(Served(outcome, confirmed))
 
     async def _book(self, event_id: int, wishes: Sequence[Wish]) -> _Booked:
-        """One transaction of two round trips; what became of each wish.
+        """One transaction of two round trips, three where somebody names who comes; what became of each wish.
 
         Raises psycopg.Error, SeatAccountingError.
         """
@@ -232,15 +240,26 @@ class BookingQueues:
             [
                 Problem(one.kind, one.detail, **one.members)
                 if isinstance(one, Refusal)
-                else made_booking_from_row(rows[one.booking_id])
+                else made_booking_from_row(rows[one.booking_id], wish.attendees)
                 if isinstance(one, MadeBefore)
                 else by_grant[id(one)]
-                for one in outcomes
+                for wish, one in zip(wishes, outcomes, strict=True)
             ],
             sale,
             sold_out,
             mark,
         )
+
+
+def wish_of(person_id: int, body: BookingCreate, idempotency_key: str | None) -> Wish:
+    """What somebody wants who sends such a body."""
+    return Wish(
+        person_id,
+        body.quantity,
+        body.ticket_type_id,
+        idempotency_key,
+        attendees=tuple(body.attendees),
+    )
 
 
 def _no_event(event_id: int) -> Problem:

@@ -3,6 +3,8 @@
 Who comes again with an idempotency key gets what they got, be it before or earlier in the same batch.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,6 +18,7 @@ from write_api.bookings.rules import (
     chosen_ticket_type,
     refusal_to_book,
 )
+from write_api.ordered_bookings import AttendeeBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Wish:
 
     `order_id` is that of the order that it is a part of; `hold_seconds` how long it is held where that is not
     the event's matter. Who `has_waited` comes from the waitlist, the others are new and pass nobody there.
+    `attendees` come, the first on the first seat, at most one a seat.
     """
 
     person_id: int
@@ -33,11 +37,25 @@ class Wish:
     order_id: int | None = None
     hold_seconds: int | None = None
     has_waited: bool = False
+    attendees: tuple[AttendeeBody, ...] = ()
 
     @property
     def name(self) -> tuple[int, str] | None:
         """What makes a repetition of it known: whose key it is, and the key."""
         return None if self.idempotency_key is None else (self.person_id, self.idempotency_key)
+
+    @property
+    def weight(self) -> int:
+        """How many rows it takes beside its seats: those who come have one each."""
+        return 1 + len(self.attendees)
+
+    @property
+    def attendees_sha256(self) -> bytes | None:
+        """Tells whether others come; None where nobody is named."""
+        if not self.attendees:
+            return None
+        named = [(attendee.name, attendee.email) for attendee in self.attendees]
+        return hashlib.sha256(json.dumps(named).encode()).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class MadeBefore:
     booking_id: int
     ticket_type_id: int
     quantity: int
+    attendees_sha256: bytes | None = None
+    """Of those who came when it was made, whoever comes now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +105,11 @@ class Grant:
     def quantity(self) -> int:
         """As MadeBefore."""
         return self.wish.quantity
+
+    @property
+    def attendees_sha256(self) -> bytes | None:
+        """As MadeBefore."""
+        return self.wish.attendees_sha256
 
 
 Outcome = Grant | MadeBefore | Refusal
@@ -136,9 +161,13 @@ def _outcome(
 
 
 def _is_the_same(wish: Wish, before: Grant | MadeBefore) -> bool:
-    return wish.quantity == before.quantity and wish.ticket_type_id in {None, before.ticket_type_id}
+    return (
+        wish.quantity == before.quantity
+        and wish.ticket_type_id in {None, before.ticket_type_id}
+        and wish.attendees_sha256 == before.attendees_sha256
+    )
 
 
 def _key_reused() -> Refusal:
-    detail = "With this key you booked something else of this event; send a new key for a new booking."
+    detail = "With this key you booked something else of this event, or for others; send a new key."
     return Refusal(problems.IDEMPOTENCY_KEY_REUSED, detail)

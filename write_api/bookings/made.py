@@ -1,14 +1,15 @@
 """A booking that was just made, encoded as `contracts.booking.Booking` is, at a twentieth of the cost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Never
+from typing import Any
 
 import msgspec
 
 from contracts.booking import Booking, BookingStatus
 from contracts.booking_policy import PLATFORM_POLICY
 from contracts.money import minor_units
+from write_api.ordered_bookings import AttendeeBody
 
 
 class MadeSeat(msgspec.Struct, gc=False):
@@ -16,6 +17,13 @@ class MadeSeat(msgspec.Struct, gc=False):
 
     position: int
     label: str
+
+
+class MadeAttendee(msgspec.Struct, gc=False):
+    """As contracts.booking.Attendee."""
+
+    name: str
+    email: str | None
 
 
 class MadeRefundStep(msgspec.Struct, gc=False):
@@ -62,7 +70,7 @@ class MadeBooking(msgspec.Struct, gc=False):
     created_at: datetime
     confirmed_at: datetime | None
     order_id: int | None
-    attendees: list[Never]
+    attendees: list[MadeAttendee]
     policy: MadePolicy
     refund_minor: None
 
@@ -71,8 +79,16 @@ class MadeBooking(msgspec.Struct, gc=False):
         return Booking(**msgspec.to_builtins(self, builtin_types=(datetime,)))
 
 
-def made_booking_from_row(row: Mapping[str, Any]) -> MadeBooking:
-    """A row of `read_side.bookings`, as the booking was when it was made: who repeats hears the same."""
+def made_attendees(attendees: Iterable[AttendeeBody]) -> list[MadeAttendee]:
+    """Those who come, as whoever books has said."""
+    return [MadeAttendee(attendee.name, attendee.email) for attendee in attendees]
+
+
+def made_booking_from_row(row: Mapping[str, Any], attendees: Iterable[AttendeeBody]) -> MadeBooking:
+    """A row of `read_side.bookings`, as the booking was when it was made: who repeats hears the same.
+
+    `attendees` came then, whoever comes now.
+    """
     return MadeBooking(
         id=row["id"],
         event_id=row["event_id"],
@@ -87,7 +103,7 @@ def made_booking_from_row(row: Mapping[str, Any]) -> MadeBooking:
         created_at=row["created_at"],
         confirmed_at=None,
         order_id=row["order_id"],
-        attendees=[],
+        attendees=made_attendees(attendees),
         policy=made_policy(row["policy"]),
         refund_minor=None,
     )

@@ -12,7 +12,6 @@ from typing import NoReturn
 from contracts import problems
 from service_kit.database import Connection
 from service_kit.problem_responses import Problem, problem_body
-from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish, grant_in_order
 from write_api.bookings.rules import (
     ALREADY,
@@ -35,13 +34,11 @@ class BookingPlacing:
     def __init__(
         self,
         store: BookingStore,
-        attendees: AttendeeStore,
         *,
         hold_seconds: int,
         in_lock_order: EventOrder = sorted,
     ) -> None:
         self._store = store
-        self._attendees = attendees
         self._hold_seconds = hold_seconds
         self._in_lock_order = in_lock_order
 
@@ -52,7 +49,16 @@ class BookingPlacing:
 
         All holds begin at one time and last as long as the shortest would: so they expire together.
         """
-        wishes = [Wish(person_id, item.quantity, item.ticket_type_id, order_id=order_id) for item in items]
+        wishes = [
+            Wish(
+                person_id,
+                item.quantity,
+                item.ticket_type_id,
+                order_id=order_id,
+                attendees=tuple(item.attendees),
+            )
+            for item in items
+        ]
         places: dict[int, list[int]] = {}
         for place, item in enumerate(items):
             places.setdefault(item.event_id, []).append(place)
@@ -74,12 +80,10 @@ class BookingPlacing:
         _refuse_if_any(outcomes)
         keys: dict[int, BookingKey] = {}
         for event_id in found:
-            granted_items = {
-                place: (grant, items[place])
-                for place in places[event_id]
-                if isinstance(grant := outcomes[place], Grant)
+            grants = {
+                place: grant for place in places[event_id] if isinstance(grant := outcomes[place], Grant)
             }
-            keys.update(await self._insert(connection, event_id, sales[event_id], granted_items))
+            keys.update(await self._insert(connection, event_id, sales[event_id], grants))
         return [keys[place] for place in range(len(items))]
 
     async def confirm(self, connection: Connection, bookings: Sequence[BookingKey]) -> None:
@@ -124,28 +128,14 @@ class BookingPlacing:
         return freed
 
     async def _insert(
-        self,
-        connection: Connection,
-        event_id: int,
-        sale: Sale,
-        granted_items: Mapping[int, tuple[Grant, SeatsBody]],
+        self, connection: Connection, event_id: int, sale: Sale, grants: Mapping[int, Grant]
     ) -> dict[int, BookingKey]:
         """The bookings of one event, by the places of their items."""
         ids = await self._store.insert_bookings(
-            connection,
-            event_id,
-            sale,
-            [grant for grant, _ in granted_items.values()],
-            hold_seconds=self._hold_seconds,
+            connection, event_id, sale, list(grants.values()), hold_seconds=self._hold_seconds
         )
-        named = {
-            booking_id: item.attendees
-            for booking_id, (_, item) in zip(ids, granted_items.values(), strict=True)
-        }
-        await self._attendees.insert(connection, event_id, named)
         return {
-            place: BookingKey(event_id, booking_id)
-            for place, booking_id in zip(granted_items, ids, strict=True)
+            place: BookingKey(event_id, booking_id) for place, booking_id in zip(grants, ids, strict=True)
         }
 
     async def _locked_event(self, connection: Connection, event_id: int) -> BookableEvent:

@@ -75,9 +75,11 @@ WITH wish AS MATERIALIZED (
         AS seats_before
     FROM unnest(
         %(ticket_type_ids)s::bigint[], %(person_ids)s::bigint[], %(quantities)s::integer[],
-        %(prices_minor)s::bigint[], %(hold_seconds)s::integer[], %(keys)s::text[], %(order_ids)s::bigint[]
+        %(prices_minor)s::bigint[], %(hold_seconds)s::integer[], %(keys)s::text[], %(order_ids)s::bigint[],
+        %(attendees_sha256)s::bytea[]
     ) WITH ORDINALITY AS w (
-        ticket_type_id, person_id, quantity, price_minor, hold_seconds, idempotency_key, order_id, place
+        ticket_type_id, person_id, quantity, price_minor, hold_seconds, idempotency_key, order_id, attendees_sha256,
+        place
     )
 ), wanted AS MATERIALIZED (
     SELECT ticket_type_id, sum(quantity)::integer AS seats FROM wish GROUP BY ticket_type_id
@@ -103,8 +105,9 @@ WITH wish AS MATERIALIZED (
         %(policy_version)s, seat_positions, %(now)s, %(now)s + make_interval(secs => hold_seconds)
     FROM made
 ), named AS (
-    INSERT INTO idempotent_bookings (event_id, person_id, key, booking_id, created_at)
-    SELECT %(event_id)s, person_id, idempotency_key, id, %(now)s FROM made WHERE idempotency_key IS NOT NULL
+    INSERT INTO idempotent_bookings (event_id, person_id, key, booking_id, attendees_sha256, created_at)
+    SELECT %(event_id)s, person_id, idempotency_key, id, attendees_sha256, %(now)s
+    FROM made WHERE idempotency_key IS NOT NULL
 ), sold AS MATERIALIZED (
     SELECT array_agg(position ORDER BY position) AS positions, array_agg(id ORDER BY position) AS booking_ids
     FROM (SELECT id, unnest(seat_positions) AS position FROM made) seat
@@ -131,10 +134,10 @@ FROM wanted w LEFT JOIN (
 -- select_made_before --
 -- Under the event's locks, so that nobody makes another one with the same key meanwhile.
 -- One look at the key's index for each of them.
-SELECT w.person_id, w.key, made.id AS booking_id, made.ticket_type_id, made.quantity
+SELECT w.person_id, w.key, made.id AS booking_id, made.ticket_type_id, made.quantity, made.attendees_sha256
 FROM unnest(%(person_ids)s::bigint[], %(keys)s::text[]) AS w (person_id, key)
 CROSS JOIN LATERAL (
-    SELECT b.id, b.ticket_type_id, b.quantity
+    SELECT b.id, b.ticket_type_id, b.quantity, i.attendees_sha256
     FROM idempotent_bookings i JOIN bookings b ON b.event_id = i.event_id AND b.id = i.booking_id
     WHERE i.event_id = %(event_id)s AND i.person_id = w.person_id AND i.key = w.key LIMIT 1
 ) made
@@ -168,7 +171,7 @@ DELETE FROM idempotent_bookings WHERE (event_id, person_id, key) IN (
 )
 
 -- select_bookings_of_event --
--- Bookings by their ids, as they were just made: nobody has named who comes.
+-- Bookings by their ids, as they were when they were made; for whom, the repeated request says itself.
 SELECT
     id, event_id, ticket_type_id, quantity, status, price_minor, currency, hold_expires_at, created_at, confirmed_at,
     seats, order_id, policy
@@ -290,7 +293,7 @@ INSERT INTO ticket_stock (event_id, ticket_type_id, remaining)
 SELECT * FROM unnest(%(event_ids)s::bigint[], %(ticket_type_ids)s::bigint[], %(seat_counts)s::integer[])
 
 -- insert_attendees --
--- Who comes to an event, the bookings of several items at once.
+-- Who comes to an event, several bookings at once.
 INSERT INTO attendees (event_id, booking_id, seat_number, name, email)
 SELECT %(event_id)s, named.* FROM unnest(
     %(booking_ids)s::bigint[], %(seat_numbers)s::integer[], %(names)s::text[], %(emails)s::text[]
@@ -301,7 +304,12 @@ SELECT %(event_id)s, named.* FROM unnest(
 DELETE FROM attendees WHERE event_id = %(event_id)s AND booking_id = %(booking_id)s
 
 -- erase_attendees --
--- All whom a person has named, whatever has become of the bookings.
+-- All whom a person has named, whatever has become of the bookings; a hash of names can be guessed.
+WITH forgotten AS (
+    UPDATE idempotent_bookings i SET attendees_sha256 = NULL FROM bookings b
+    WHERE b.person_id = %(person_id)s AND i.event_id = b.event_id AND i.booking_id = b.id
+        AND i.attendees_sha256 IS NOT NULL
+)
 DELETE FROM attendees a USING bookings b
 WHERE b.person_id = %(person_id)s AND a.event_id = b.event_id AND a.booking_id = b.id
 

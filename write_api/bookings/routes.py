@@ -67,7 +67,6 @@ async def create_booking(
     person: Person,
     limits: Limits,
     queues: Queues,
-    service: Service,
     idempotency_key: IdempotencyKey = None,
 ) -> Booking:
     """Hold seats of an active event; confirm before `hold_expires_at`.
@@ -75,8 +74,6 @@ async def create_booking(
     Repeated with the same `Idempotency-Key` within 24 hours, it books nothing more and answers the same.
     """
     await limits.count_try(person_id=person.person_id, address=client_address(request))
-    if body.attendees:
-        return await service.create_for(person.person_id, body, idempotency_key=idempotency_key)
     return await queues.create(person.person_id, body, idempotency_key=idempotency_key)
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from contracts.booking import Booking
 from service_kit.hot_route import HotAnswer, RawHeaders
 from service_kit.problem_responses import Problem
 from write_api.bookings.made import MadeBooking
@@ -16,3 +17,9 @@ class Served(NamedTuple):
     outcome: MadeBooking | Problem
     confirmed: RawHeaders
     encoded: HotAnswer | None = None
+
+    def booking(self) -> Booking:
+        """The booking, for FastAPI. Raises the Problem where it was refused."""
+        if isinstance(self.outcome, Problem):
+            raise self.outcome
+        return self.outcome.as_booking()

@@ -12,7 +12,6 @@ from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.freed_seats import FreedSeats
-from write_api.bookings.grants import MadeBefore, Wish, grant_in_order
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
@@ -75,29 +74,6 @@ class BookingService:
                 quantity=body.quantity,
                 now=now,
                 hold_seconds=self._hold_seconds,
-            )
-            return await self._booking(connection, booking_id, person_id)
-
-    async def create_for(
-        self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
-    ) -> Booking:
-        """Holds seats for attendees, by a transaction of its own; otherwise as a batch does.
-
-        Repeated with the same key it books nothing more, whoever is named then.
-        """
-        wish = Wish(person_id, body.quantity, body.ticket_type_id, idempotency_key)
-        async with self._pool.connection() as connection, connection.transaction():
-            sale = await self._store.lock_sale(connection, body.event_id, [wish])
-            if sale is None:
-                raise Problem(problems.NOT_FOUND, f"There is no event {body.event_id}.")
-            [outcome] = grant_in_order(sale, [wish])
-            if isinstance(outcome, Refusal):
-                _refuse(outcome)
-            if isinstance(outcome, MadeBefore):
-                made = await self._booking(connection, outcome.booking_id, person_id)
-                return made.model_copy(update={"status": "held", "confirmed_at": None, "refund_minor": None})
-            [booking_id] = await self._store.insert_bookings(
-                connection, body.event_id, sale, [outcome], hold_seconds=self._hold_seconds
             )
             await self._attendees.insert(connection, body.event_id, {booking_id: body.attendees})
             return await self._booking(connection, booking_id, person_id)

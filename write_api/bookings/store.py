@@ -11,6 +11,7 @@ import psycopg
 from contracts.booking_policy import policy_from_row
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
+from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batch_statement import (
     event_from_sale,
     made_before_from_rows,
@@ -18,6 +19,7 @@ from write_api.bookings.batch_statement import (
     made_bookings,
     parameters_of,
     ticket_type_from_sale,
+    time_and_line_from_row,
 )
 from write_api.bookings.grants import Grant, Sale, Wish
 from write_api.bookings.made import MadeBooking
@@ -64,6 +66,7 @@ class BookingStore:
 
     def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
         self._queries = queries or load_queries("write_api.bookings")
+        self._attendees = AttendeeStore(self._queries)
 
     async def lock_event(self, connection: Connection, event_id: int) -> BookableEvent | None:
         """The event, which can't change until the transaction ends; None where there is none."""
@@ -97,7 +100,7 @@ class BookingStore:
         if not rows:
             return None
         ticket_types = [ticket_type_from_sale(row) for row in rows if row["id"] is not None]
-        now, awaited = _time_and_line(await time_and_line.fetchone())
+        now, awaited = time_and_line_from_row(await time_and_line.fetchone())
         seats_before = await self.seats_before(
             connection, event_id, ticket_types, {wish.person_id for wish in wishes}
         )
@@ -145,7 +148,9 @@ class BookingStore:
 
         Asked under the locks of the stock: who has joined the waitlist by now is not passed.
         """
-        return _time_and_line(await self._row(connection, "select_time_and_line", {"event_id": event_id}))
+        return time_and_line_from_row(
+            await self._row(connection, "select_time_and_line", {"event_id": event_id})
+        )
 
     async def lock_stock(
         self, connection: Connection, event_id: int, ticket_type_id: int
@@ -232,6 +237,7 @@ class BookingStore:
         """As `insert_bookings`; in a pipeline the answer can be awaited after the commit was sent.
 
         The statement itself fails where seats or counters are not as they should be, and so nothing is done.
+        Where somebody names who comes it is awaited here, for names are written by the bookings' ids.
         """
         holds = [grant.wish.hold_seconds or sale.event.hold_seconds or hold_seconds for grant in grants]
         cursor = None
@@ -245,7 +251,16 @@ class BookingStore:
                 rows = [] if cursor is None else await cursor.fetchall()
             return made_bookings(event_id, sale, grants, holds, rows) if rows else []
 
-        return made
+        if not any(grant.wish.attendees for grant in grants):
+            return made
+        bookings = await made()
+        named = {one.id: grant.wish.attendees for one, grant in zip(bookings, grants, strict=True)}
+        await self._attendees.insert(connection, event_id, named)
+
+        async def made_already() -> list[MadeBooking]:
+            return bookings
+
+        return made_already
 
     async def begin_keys_since(
         self, connection: Connection, event_id: int, booking_id: int
@@ -372,11 +387,6 @@ class BookingStore:
 
     async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
         return await (await connection.execute(self._queries[name], parameters)).fetchone()
-
-
-def _time_and_line(row: Row | None) -> tuple[datetime, dict[int, int]]:
-    assert row is not None  # noqa: S101 - a SELECT without FROM has a row
-    return row["now"], {int(key): quantity for key, quantity in (row["awaited"] or {}).items()}
 
 
 @contextmanager

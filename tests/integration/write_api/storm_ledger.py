@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from itertools import count, pairwise
 from typing import Any
 
+from contracts.booking import Booking
 from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Database
-from write_api.bookings.batches import BookingQueues, Served
+from write_api.bookings.batches import BookingQueues, Served, wish_of
 from write_api.bookings.grants import Wish
 from write_api.bookings.made import MadeBooking
+from write_api.bookings.schemas import BookingCreate
 
 _CONTRADICTIONS = 5
 
@@ -129,6 +131,10 @@ class Arrivals:
             of_event = self._first_places.setdefault(event_id, {})
             of_event[booking.id] = min(place, of_event.get(booking.id, place))
         return served
+
+    async def create(self, person_id: int, body: BookingCreate, *, idempotency_key: str | None) -> Booking:
+        """As BookingQueues."""
+        return (await self.ask(body.event_id, wish_of(person_id, body, idempotency_key))).booking()
 
     def overtaken(self) -> dict[int, int]:
         """By event, how many bookings were made before another whose request had arrived earlier."""

@@ -1,5 +1,6 @@
 """Who comes: named with the booking or later, by whoever booked."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -60,6 +61,38 @@ async def test_attendees_are_named_with_the_booking_once_for_a_key(application: 
     nowhere = await customer.client.post("/api/v1/bookings", json={**body, "event_id": 2**60})
     assert nowhere.status_code == 404
     assert application.database.faults() == {}
+
+
+async def test_who_repeats_hears_who_came_first_and_other_names_are_another_booking(
+    application: Application,
+) -> None:
+    customer = await application.sign_up()
+    [event] = await events_of(application, [10])
+    wish = {"event_id": event["id"], "quantity": 2}
+    named, unnamed = {"Idempotency-Key": unique("key")}, {"Idempotency-Key": unique("key")}
+
+    async def post(key: dict[str, str], *attendees: dict[str, Any]) -> httpx.Response:
+        body = {**wish, "attendees": list(attendees)} if attendees else wish
+        return await customer.client.post("/api/v1/bookings", json=body, headers=key)
+
+    first, without = (await post(named, ANN, BO)).json(), (await post(unnamed)).json()
+    for attendees in ([BO], []):
+        for booking in (first, without):
+            assert (await name(customer, booking["id"], *attendees)).status_code == 200
+        again = await asyncio.gather(*(post(named, ANN, BO) for _ in range(5)))
+        assert [(answer.status_code, answer.json()) for answer in again] == [(201, first)] * 5
+        assert (await post(unnamed)).json() == without
+        assert (await customer.booking(first["id"]))["attendees"] == attendees, "the control"
+    answers = [
+        *[await post(named, *attendees) for attendees in ([], [BO], [ANN], [BO, ANN], [ANN, {"name": "B"}])],
+        await post(named, {**ANN, "email": None}, BO),
+        *[await post(unnamed, *attendees) for attendees in ([ANN], [BO])],
+    ]
+    for answer in answers:
+        assert kind(answer)[:2] == (422, problems.IDEMPOTENCY_KEY_REUSED.name)
+    spelt_otherwise = await post(named, {**ANN, "name": " Ann "}, {"name": "Bo"})
+    assert spelt_otherwise.json() == first
+    assert remaining(application, event) == [6]
 
 
 @pytest.mark.parametrize(
@@ -132,10 +165,15 @@ async def test_names_are_exported_and_erased_with_whoever_gave_them(application:
     assert [one["attendees"][0]["name"] for one in export["bookings"]] == [guest, guest]
     assert [one["key"] for one in export["idempotent_requests"]] == list(key.values())
     assert tables_with(database, guest) == {"attendees", "idempotent_requests"}, "the control"
+    booked = {"event_id": event["id"], "quantity": 1, "attendees": [{"name": guest}]}
+    (await customer.client.post("/api/v1/bookings", json=booked, headers=key)).raise_for_status()
+    hashes = "SELECT FROM idempotent_bookings WHERE person_id = %s AND attendees_sha256 IS NOT NULL"
+    assert database.has(hashes, customer.id), "the control"
     database.rows("UPDATE events SET starts_at = now() - interval '1 day' WHERE id = %s", event["id"])
     erased = await customer.client.request("DELETE", "/api/v1/me", json={"password": PASSWORD})
     assert erased.status_code == 204, erased.text
     assert tables_with(database, guest) == set()
+    assert not database.has(hashes, customer.id), "a name can be guessed from its hash"
     assert database.has("SELECT FROM orders WHERE id = %s", order["id"]), "the books stay"
 
 

@@ -16,12 +16,14 @@ from service_kit.database import Pool, create_pool
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Application, Database, running_application
+from tests.people import PASSWORD
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
 from write_api.idempotency import KeyExpiry
+from write_api.ordered_bookings import AttendeeBody
 
 QUERIES = load_queries("write_api.bookings")
 WITHOUT_LOCKS = {
@@ -30,11 +32,15 @@ WITHOUT_LOCKS = {
 }
 EXAMPLES = sized(25, 500)
 TYPES = 3
-Request = tuple[int, int | None]
-"""A quantity, and the place of a ticket type among the event's, or none."""
+Request = tuple[int, int | None, Sequence[AttendeeBody]]
+"""A quantity, the place of a ticket type among the event's, or none, and who comes, if that is told."""
 
+ANN, BO = AttendeeBody(name="Ann", email="ann@example.com"), AttendeeBody(name="Bo")
+named = st.sampled_from([(), (), (ANN,), (BO,)])
+KeyedRequest = tuple[int, int, str | None, Sequence[AttendeeBody]]
+"""Who asks, a quantity, a key or none, and who comes."""
 requests_of_a_batch = st.lists(
-    st.tuples(st.integers(1, 7), st.none() | st.integers(0, TYPES)), min_size=1, max_size=40
+    st.tuples(st.integers(1, 7), st.none() | st.integers(0, TYPES), named), min_size=1, max_size=40
 )
 
 
@@ -54,18 +60,31 @@ async def event_of(application: Application, seats: Sequence[int]) -> dict[str, 
     return await host.created(ticket_types=kinds, available_seats=..., price=...)
 
 
+def names_kept(application: Application, event: dict[str, Any]) -> list[tuple[object, ...]]:
+    """Who comes to an event, by the booking's place among the event's and by seat."""
+    rows = application.database.rows(
+        "SELECT b.place, a.seat_number, a.name, a.email FROM attendees a JOIN ("
+        "SELECT event_id, id, row_number() OVER (ORDER BY id) AS place FROM bookings WHERE event_id = %s"
+        ") b ON b.event_id = a.event_id AND b.id = a.booking_id ORDER BY 1, 2",
+        event["id"],
+    )
+    return [tuple(row.values()) for row in rows]
+
+
 def body(event: dict[str, Any], request: Request) -> BookingCreate:
-    quantity, place = request
+    quantity, place, attendees = request
     known = [kind["id"] for kind in event["ticket_types"]]
     wanted = None if place is None else known[place] if place < len(known) else 2**40
-    return BookingCreate(event_id=event["id"], quantity=quantity, ticket_type_id=wanted)
+    return BookingCreate(
+        event_id=event["id"], quantity=quantity, ticket_type_id=wanted, attendees=list(attendees)
+    )
 
 
 def told(outcome: Booking | BaseException) -> tuple[object, ...]:
     """What somebody hears, without ids and times, which no two events share."""
     if isinstance(outcome, Booking):
         seats = [(seat.position, seat.label) for seat in outcome.seats]
-        return ("held", outcome.quantity, outcome.price_minor, outcome.currency, seats)
+        return ("held", outcome.quantity, outcome.price_minor, outcome.currency, seats, outcome.attendees)
     assert isinstance(outcome, Problem)
     return ("refused", outcome.kind.name, outcome.members.get("seats_remaining"))
 
@@ -88,6 +107,7 @@ async def test_a_batch_does_what_the_plain_path_does(application: Application, p
             return_exceptions=True,
         )
         assert [told(outcome) for outcome in outcomes] == expected
+        assert names_kept(application, at_once) == names_kept(application, one_by_one)
 
     loop = asyncio.get_running_loop()
 
@@ -107,7 +127,7 @@ async def test_who_repeats_with_a_key_gets_the_same_booking(
     """All at once at any writer is as one after the other, and each key books once."""
     people = [await application.sign_up() for _ in range(2)]
 
-    async def compare(wishes: list[tuple[int, int, str | None]], max_batch: int) -> None:
+    async def compare(wishes: list[KeyedRequest], max_batch: int) -> None:
         event = await event_of(application, [12])
         queues = [
             BookingQueues(pool, BookingStore(), hold_seconds=300, max_batch=max_batch) for _ in range(writers)
@@ -115,16 +135,17 @@ async def test_who_repeats_with_a_key_gets_the_same_booking(
         outcomes = await asyncio.gather(
             *(
                 queues[number % writers].create(
-                    people[person].id, body(event, (quantity, None)), idempotency_key=key
+                    people[person].id, body(event, (quantity, None, attendees)), idempotency_key=key
                 )
-                for number, (person, quantity, key) in enumerate(wishes)
+                for number, (person, quantity, key, attendees) in enumerate(wishes)
             ),
             return_exceptions=True,
         )
         by_key: dict[tuple[int, str], set[str]] = {}
-        for (person, quantity, key), outcome in zip(wishes, outcomes, strict=True):
+        for (person, quantity, key, attendees), outcome in zip(wishes, outcomes, strict=True):
             if isinstance(outcome, Booking):
                 assert outcome.quantity == quantity, "who reuses a key is told so"
+                assert [one.name for one in outcome.attendees] == [one.name for one in attendees]
                 if key is not None:
                     by_key.setdefault((person, key), set()).add(outcome.model_dump_json())
             else:
@@ -137,7 +158,7 @@ async def test_who_repeats_with_a_key_gets_the_same_booking(
         )
         without_key = sum(
             isinstance(outcome, Booking) and key is None
-            for (_, _, key), outcome in zip(wishes, outcomes, strict=True)
+            for (_, _, key, _), outcome in zip(wishes, outcomes, strict=True)
         )
         assert sold["bookings"] == len(by_key) + without_key
         assert sold["seats"] <= 12
@@ -147,12 +168,12 @@ async def test_who_repeats_with_a_key_gets_the_same_booking(
     @settings(max_examples=EXAMPLES)
     @given(
         st.lists(
-            st.tuples(st.integers(0, 1), st.integers(1, 4), st.sampled_from([None, "a", "b", "c"])),
+            st.tuples(st.integers(0, 1), st.integers(1, 4), st.sampled_from([None, "a", "b", "c"]), named),
             max_size=30,
         ),
         st.integers(1, 30),
     )
-    def in_any_order(wishes: list[tuple[int, int, str | None]], max_batch: int) -> None:
+    def in_any_order(wishes: list[KeyedRequest], max_batch: int) -> None:
         asyncio.run_coroutine_threadsafe(compare(wishes, max_batch), loop).result(60)
 
     await asyncio.to_thread(in_any_order)
@@ -186,7 +207,7 @@ async def test_a_key_is_forgotten_after_a_day(application: Application, pool: Po
     event, person = await event_of(application, [100]), await application.sign_up()
     queues = BookingQueues(pool, BookingStore(), hold_seconds=300)
     for key in ("old", "new"):
-        await queues.create(person.id, body(event, (1, None)), idempotency_key=key)
+        await queues.create(person.id, body(event, (1, None, ())), idempotency_key=key)
     application.database.rows(
         "UPDATE idempotent_bookings SET created_at = now() - interval '25 hours' "
         "WHERE event_id = %s AND key = 'old'",
@@ -203,7 +224,7 @@ async def test_one_that_fails_costs_the_others_nothing(application: Application,
     queues = BookingQueues(pool, BookingStore(), hold_seconds=300)
     people = [person.id] * 20 + [2**40] + [person.id] * 20
     outcomes = await asyncio.gather(
-        *(queues.create(one, body(event, (1, None))) for one in people), return_exceptions=True
+        *(queues.create(one, body(event, (1, None, ()))) for one in people), return_exceptions=True
     )
     assert isinstance(outcomes[20], psycopg.errors.ForeignKeyViolation)
     booked = [outcome for outcome in outcomes if isinstance(outcome, Booking)]
@@ -211,11 +232,66 @@ async def test_one_that_fails_costs_the_others_nothing(application: Application,
     assert application.database.faults() == {}
 
 
+async def test_names_that_may_not_be_kept_cost_the_others_nothing(
+    application: Application, pool: Pool
+) -> None:
+    """Somebody who was just erased names who comes, among others who do so and who don't."""
+    event, person = await event_of(application, [100]), await application.sign_up()
+    erased = await application.sign_up()
+    erasure = await erased.client.request("DELETE", "/api/v1/me", json={"password": PASSWORD})
+    assert erasure.status_code == 204
+    queues = BookingQueues(pool, BookingStore(), hold_seconds=300)
+    people = [person.id] * 20 + [erased.id] + [person.id] * 20
+    asked = [
+        queues.create(one, body(event, (1, None, [ANN] if number % 2 == 0 else [])))
+        for number, one in enumerate(people)
+    ]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert isinstance(outcomes[20], psycopg.errors.ForeignKeyViolation)
+    booked = [outcome for outcome in outcomes if isinstance(outcome, Booking)]
+    assert [one.seats[0].position for one in booked] == list(range(1, 41))
+    assert [bool(one.attendees) for one in booked] == [
+        number % 2 == 0 for number in range(41) if number != 20
+    ]
+    assert len(names_kept(application, event)) == 20
+    assert application.database.faults() == {}
+
+
+async def test_a_crowd_that_names_who_comes_is_served_beside_one_that_does_not(
+    application: Application,
+) -> None:
+    event, person = await event_of(application, [400]), await application.sign_up()
+    wish = {"event_id": event["id"], "quantity": 1}
+    named = {**wish, "attendees": [{"name": "Ann"}]}
+    answers = await asyncio.gather(
+        *(person.client.post("/api/v1/bookings", json=one) for _ in range(150) for one in (wish, named))
+    )
+    assert Counter(answer.status_code for answer in answers) == {201: 300}
+    assert sorted(len(answer.json()["attendees"]) for answer in answers) == [0] * 150 + [1] * 150
+    assert application.database.faults() == {}
+
+
+async def test_names_count_in_what_waits_and_in_what_one_transaction_serves(
+    application: Application, pool: Pool
+) -> None:
+    event, person = await event_of(application, [100]), await application.sign_up()
+    queues = BookingQueues(pool, BookingStore(), hold_seconds=300, max_batch=4, max_waiting=12)
+    outcomes = await asyncio.gather(
+        *(queues.create(person.id, body(event, (3, None, [ANN, BO, ANN]))) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, Booking) for outcome in outcomes] == [True] * 3 + [False] * 2
+    transactions = application.database.rows(
+        "SELECT count(DISTINCT xmin::text) AS n FROM bookings WHERE event_id = %s", event["id"]
+    )
+    assert transactions == [{"n": 3}]
+
+
 async def test_beyond_the_bound_people_are_told_at_once(application: Application, pool: Pool) -> None:
     event, person = await event_of(application, [100]), await application.sign_up()
     queues = BookingQueues(pool, BookingStore(), hold_seconds=300, max_waiting=10)
     outcomes = await asyncio.gather(
-        *(queues.create(person.id, body(event, (1, None))) for _ in range(15)), return_exceptions=True
+        *(queues.create(person.id, body(event, (1, None, ()))) for _ in range(15)), return_exceptions=True
     )
     refused = [outcome for outcome in outcomes if isinstance(outcome, Problem)]
     assert [problem.kind.name for problem in refused] == ["temporarily-unavailable"] * 5
@@ -229,7 +305,7 @@ async def rush_on_two_processes(
     event, person = await event_of(application, [100]), await application.sign_up()
     writers = [BookingQueues(pool, make_store(), hold_seconds=300, max_batch=4) for _ in range(2)]
     outcomes = await asyncio.gather(
-        *(writers[number % 2].create(person.id, body(event, (1, None))) for number in range(128)),
+        *(writers[number % 2].create(person.id, body(event, (1, None, ()))) for number in range(128)),
         return_exceptions=True,
     )
     return Counter(type(outcome).__name__ for outcome in outcomes)

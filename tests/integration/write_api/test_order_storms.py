@@ -17,7 +17,6 @@ from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Application, Customer, Database, running_application
 from tests.integration.write_api.ordering import Json, events_of
 from tests.soak import sized
-from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.placing import BookingPlacing
 from write_api.bookings.schemas import BookingCreate
@@ -45,7 +44,7 @@ class ItemByItem(BookingPlacing):
     """Places each item by a transaction of its own: what all or nothing protects from."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(BookingStore(), AttendeeStore(), hold_seconds=HOLD_SECONDS)
+        super().__init__(BookingStore(), hold_seconds=HOLD_SECONDS)
         self._pool = pool
 
     async def place(
@@ -59,9 +58,7 @@ class ItemByItem(BookingPlacing):
 
 
 def placing(in_lock_order: Callable[[Iterable[int]], Sequence[int]] = sorted) -> BookingPlacing:
-    return BookingPlacing(
-        BookingStore(), AttendeeStore(), hold_seconds=HOLD_SECONDS, in_lock_order=in_lock_order
-    )
+    return BookingPlacing(BookingStore(), hold_seconds=HOLD_SECONDS, in_lock_order=in_lock_order)
 
 
 def orders_with(pool: Pool, bookings: OrderedBookings) -> OrderService:

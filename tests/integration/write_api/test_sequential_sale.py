@@ -28,6 +28,7 @@ from write_api.bookings.batches import BookingQueues
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.grants import Wish
 from write_api.bookings.store import BookingStore
+from write_api.ordered_bookings import AttendeeBody
 
 Result = TypeVar("Result")
 
@@ -51,8 +52,9 @@ asks = st.tuples(
     st.integers(1, 7),
     st.none() | st.integers(0, 3),  # which ticket type; the last may be of no event
     st.none() | st.sampled_from("abc"),
+    st.sampled_from([(), (), ("Ann",), ("Bo",)]),  # who comes
 )
-AskSketch = tuple[int, int, int | None, str | None]
+AskSketch = tuple[int, int, int | None, str | None, tuple[str, ...]]
 rounds_of_asks = st.lists(
     st.tuples(st.lists(asks, min_size=1, max_size=15), st.lists(st.integers(0, 10), max_size=4)),
     min_size=1,
@@ -78,10 +80,10 @@ class Event:
 
     def ask(self, people: Sequence[Customer], sketch: AskSketch) -> Ask:
         """What a generated request says of this event."""
-        who, quantity, place, key = sketch
+        who, quantity, place, key, attendees = sketch
         person_id = people[who].id if who < len(people) else WITHOUT_ACCOUNT
         known = None if place is None else self._ids[place] if place < len(self._ids) else NOT_FOUND_TYPE
-        return Ask(person_id, quantity, known, key)
+        return Ask(person_id, quantity, known, key, attendees)
 
 
 async def open_event(host: Customer, seats: Sequence[int], limits: Sequence[int | None]) -> Event:
@@ -100,7 +102,13 @@ def told(outcome: Booking | Problem | psycopg.Error | object) -> Told:
         return Told("failed")
     assert not isinstance(outcome, BaseException), repr(outcome)
     positions = tuple(seat.position for seat in outcome.seats)  # type: ignore[attr-defined]
-    return Told("held", outcome.id, positions)  # type: ignore[attr-defined]
+    attendees = tuple(one.name for one in outcome.attendees)  # type: ignore[attr-defined]
+    return Told("held", outcome.id, positions, attendees)  # type: ignore[attr-defined]
+
+
+def wish_of(ask: Ask) -> Wish:
+    attendees = tuple(AttendeeBody(name=name) for name in ask.attendees)
+    return Wish(ask.person_id, ask.quantity, ask.ticket_type_id, ask.key, attendees=attendees)
 
 
 @pytest.fixture(scope="module")
@@ -120,17 +128,17 @@ async def people(application: Application) -> list[Customer]:
     return [await application.sign_up() for _ in range(PEOPLE)]
 
 
+def ask_of(wish: Wish) -> Ask:
+    attendees = tuple(one.name for one in wish.attendees)
+    return Ask(wish.person_id, wish.quantity, wish.ticket_type_id, wish.idempotency_key, attendees)
+
+
 async def ask_at_once(
     queues: Sequence[BookingQueues], event: Event, wanted: Sequence[Ask]
 ) -> list[tuple[Ask, Told]]:
     """Who came in which order, to each of the queues in turn, and what they heard."""
     outcomes = await asyncio.gather(
-        *(
-            queues[number % len(queues)].ask(
-                event.id, Wish(ask.person_id, ask.quantity, ask.ticket_type_id, ask.key)
-            )
-            for number, ask in enumerate(wanted)
-        ),
+        *(queues[number % len(queues)].ask(event.id, wish_of(ask)) for number, ask in enumerate(wanted)),
         return_exceptions=True,
     )
     return [
@@ -164,6 +172,7 @@ async def test_batches_do_what_a_sequential_sale_does(
                     booking_id = live[number % len(live)].booking_id
                     answer = await owner_of(people, event, booking_id).cancel(booking_id)
                     assert answer.status_code == event.sale.cancel(booking_id), answer.text
+            queues.sold_out.forget(event.id)  # as if the seats had come free in its process
         await queues.close()
         assert await asyncio.to_thread(application.database.faults, event.id) == {}
 
@@ -187,7 +196,7 @@ async def test_without_a_memory_of_keys_a_repeated_request_fails(
 ) -> None:
     event = await open_event(host, [10], [None])
     queues = BookingQueues(pool, BookingStore(WITHOUT_MEMORY_OF_KEYS), hold_seconds=300)
-    ask = event.ask(people, (0, 1, None, "a"))
+    ask = event.ask(people, (0, 1, None, "a", ()))
     event.sale.judge_all(await ask_at_once([queues], event, [ask]))
     with pytest.raises(AssertionError, match="UniqueViolation"):  # the last guard: nothing is booked twice
         await ask_at_once([queues], event, [ask])
@@ -199,7 +208,7 @@ async def test_two_queues_in_turn_do_not_what_a_sequential_sale_does(
 ) -> None:
     event = await open_event(host, [5], [None])
     queues = [BookingQueues(pool, BookingStore(), hold_seconds=300) for _ in range(2)]
-    heard = await ask_at_once(queues, event, [event.ask(people, (0, 1, None, None))] * 10)
+    heard = await ask_at_once(queues, event, [event.ask(people, (0, 1, None, None, ()))] * 10)
     with pytest.raises(AssertionError, match="not-enough-seats"):
         event.sale.judge_all(heard)
     for one in queues:
@@ -248,9 +257,11 @@ class Everybody(RuleBasedStateMachine):
 
         async def book(ask: Ask) -> str:
             person = next(one for one in self.people if one.id == ask.person_id)
-            wish = {"event_id": self.event.id, "quantity": ask.quantity}
+            wish: dict[str, Any] = {"event_id": self.event.id, "quantity": ask.quantity}
             if ask.ticket_type_id is not None:
                 wish["ticket_type_id"] = ask.ticket_type_id
+            if ask.attendees:
+                wish["attendees"] = [{"name": name} for name in ask.attendees]
             headers = {} if ask.key is None else {"Idempotency-Key": ask.key}
             answer = await person.client.post("/api/v1/bookings", json=wish, headers=headers)
             return "held" if answer.status_code == 201 else str(answer.json()["type"]).rpartition("/")[2]
@@ -260,7 +271,7 @@ class Everybody(RuleBasedStateMachine):
 
         answered = self._run(book_all())
         heard = [
-            (Ask(wish.person_id, wish.quantity, wish.ticket_type_id, wish.idempotency_key), told(outcome))
+            (ask_of(wish), told(outcome))
             for _, wish, outcome in sorted(self._arrivals.heard, key=lambda one: one[0])
         ]
         assert sorted(answered) == sorted(one.what for _, one in heard)
@@ -311,10 +322,17 @@ class Everybody(RuleBasedStateMachine):
         sale, database = self.event.sale, self.application.database
         assert database.faults(self.event.id) == {}
         rows = database.rows(
-            "SELECT id, status, seat_positions FROM bookings WHERE event_id = %s", self.event.id
+            "SELECT id, status, seat_positions, ARRAY(SELECT name FROM attendees a "
+            "WHERE a.event_id = b.event_id AND a.booking_id = b.id ORDER BY seat_number) AS attendees "
+            "FROM bookings b WHERE event_id = %s",
+            self.event.id,
         )
-        found = {row["id"]: (row["status"], tuple(row["seat_positions"])) for row in rows}
-        assert found == {one.booking_id: (one.status, one.positions) for one in sale.bookings.values()}
+        found = {
+            row["id"]: (row["status"], tuple(row["seat_positions"]), tuple(row["attendees"])) for row in rows
+        }
+        assert found == {
+            one.booking_id: (one.status, one.positions, one.ask.attendees) for one in sale.bookings.values()
+        }
 
     async def _sweep(self) -> None:
         """As another process would; the application's own sweep may be there first."""

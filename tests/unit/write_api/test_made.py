@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.money import minor_units
-from write_api.bookings.made import MadeBooking, MadePolicy, MadeRefundStep, MadeSeat
+from write_api.bookings.made import MadeAttendee, MadeBooking, MadePolicy, MadeRefundStep, MadeSeat
 
 ids = st.integers(1, 2**63 - 1)
 times = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -41,7 +41,7 @@ bookings = st.builds(
     created_at=times,
     confirmed_at=st.none() | times,
     order_id=st.none() | ids,
-    attendees=st.just([]),
+    attendees=st.lists(st.builds(MadeAttendee, name=texts, email=st.none() | texts), max_size=2),
     policy=policies,
     refund_minor=st.none(),
 )
