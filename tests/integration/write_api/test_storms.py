@@ -29,7 +29,7 @@ from write_api.bookings.store import BookingStore
 
 CLIENTS = sized(64, 512)
 ACTIONS = sized(8, 10)
-FEW_ACTIONS = 4
+FEW_CLIENTS = 16
 HEARD = (
     "book 201", "book 409", "confirm 200", "cancel 200", "repeat 201", "attendees 200", "order 201",
     "wait 201", "leave line 200", "off sale 200", "rename 200", "capacity 200",
@@ -85,7 +85,7 @@ async def raise_storm(
     seats: int,
     arrivals: Sequence[Arrivals] = (),
     settles: bool = True,
-    actions: int = ACTIONS,
+    client_count: int = CLIENTS,
 ) -> Storm:
     """Many clients on new events, each of whom uses every writer; returns when all holds have ended, if that
     can be (`settles`).
@@ -102,12 +102,12 @@ async def raise_storm(
     ledger = Ledger()
     clients = [
         Client([at(one, people[number % PEOPLE]) for one in applications], made, ledger, SEED + number)
-        for number in range(CLIENTS)
+        for number in range(client_count)
     ]
     event_ids = [event["id"] for event in made]
     async with watched(first.database, event_ids) as looks:
         hosts = [Host([at(one, host) for one in applications], made, ledger, SEED)]
-        await rage([*clients, *hosts], actions=actions)
+        await rage([*clients, *hosts], actions=ACTIONS)
         for _ in range(MAX_MORE_ACTIONS if settles else 0):
             if all(ledger.heard[kind] for kind in HEARD):
                 break
@@ -176,7 +176,7 @@ def noted(application: Application, made: Made) -> Arrivals:
 async def test_without_guards_a_storm_breaks_the_invariants(database: Database, state: Path) -> None:
     async with writers(database, state, 1, booking_queries=WITHOUT_ANY_GUARD) as [application]:
         on_plain_path(application)
-        storm = await raise_storm([application], events=1, seats=60, settles=False, actions=FEW_ACTIONS)
+        storm = await raise_storm([application], events=1, seats=60, settles=False, client_count=FEW_CLIENTS)
     assert storm.looks.faults["seats_sold_twice"] > 0
     assert storm.looks.faults["bookings_without_their_seats"] > 0
 
