@@ -69,7 +69,8 @@ SELECT clock_timestamp() AS now, (
 -- insert_bookings --
 -- A batch of holds under the locks of the event's stock: each gets the next free seats of its ticket type.
 -- Seats are updated without a join, by two arrays in the order of positions: a planner that knows nothing yet of a
--- new event would rather go through all of its seats than find each by its key. Divides by zero, and so takes nothing, where not exactly the seats were taken that were wanted.
+-- new event would rather go through all of its seats than find each by its key. Divides by zero, and so takes
+-- nothing, where not exactly the seats were taken that were wanted.
 WITH wish AS MATERIALIZED (
     SELECT w.*, (sum(w.quantity) OVER (PARTITION BY w.ticket_type_id ORDER BY w.place) - w.quantity)::integer
         AS seats_before

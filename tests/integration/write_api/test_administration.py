@@ -25,10 +25,9 @@ pytestmark = pytest.mark.usefixtures("fresh_knowledge")
 
 @dataclass(frozen=True)
 class Person(Customer):
-    """Somebody with an e-mail, and the refresh token of their session."""
+    """Somebody with the refresh token of their session."""
 
-    email: str
-    refresh_token: str
+    refresh_token: str = ""
 
 
 async def person(application: Application, *roles: str) -> Person:
