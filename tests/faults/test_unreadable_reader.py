@@ -21,8 +21,9 @@ from tests.conftest import Platform
 from tests.frozen import family_of, frozen
 from tests.people import People, Person, wait_for
 from tests.soak import sized, soak_only
+from write_api.heartbeat import IDLE_BEAT_SECONDS
 
-BEARABLE_SECONDS = sized(test=3.0, soak=MAX_KNOWLEDGE_AGE_SECONDS)
+BEARABLE_SECONDS = sized(test=4.0, soak=MAX_KNOWLEDGE_AGE_SECONDS)
 """In `make test` a process of the test's own bears less than those of the platform do."""
 
 
@@ -83,7 +84,8 @@ def test_with_an_unreadable_reader_browsing_goes_on_and_what_is_sensitive_is_ref
             while is_fresh(callers):
                 assert time.monotonic() - frozen_at < BEARABLE_SECONDS + 5, "too old, and taken for fresh"
                 time.sleep(0.1)
-            assert time.monotonic() - frozen_at > BEARABLE_SECONDS - 1, "refused before it was too old"
+            # What was just fresh may have been confirmed two beats ago and some (0170).
+            assert time.monotonic() - frozen_at > BEARABLE_SECONDS - 3 * IDLE_BEAT_SECONDS, "refused too soon"
             found = search(platform, person, name)
             assert (found.status_code, len(found.json()["events"])) == (200, 1)
             assert callers.tokens.verify(token_of(person)).roles == {"customer", "host"}
