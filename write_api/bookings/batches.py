@@ -22,6 +22,7 @@ from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish, grant_in_order
 from write_api.bookings.made import MadeBooking, made_booking_from_row
+from write_api.bookings.refusals import no_event, problem_of
 from write_api.bookings.rules import Refusal
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.served import Served
@@ -218,7 +219,7 @@ class BookingQueues:
             async with connection.transaction():
                 sale = await self._store.lock_sale(connection, event_id, wishes)
                 if sale is None:
-                    return _Booked([_no_event(event_id) for _ in wishes])
+                    return _Booked([no_event(event_id) for _ in wishes])
                 outcomes = grant_in_order(sale, wishes)
                 grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
                 before = {one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
@@ -238,7 +239,7 @@ class BookingQueues:
         by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
         return _Booked(
             [
-                Problem(one.kind, one.detail, **one.members)
+                problem_of(one)
                 if isinstance(one, Refusal)
                 else made_booking_from_row(rows[one.booking_id], wish.attendees)
                 if isinstance(one, MadeBefore)
@@ -260,7 +261,3 @@ def wish_of(person_id: int, body: BookingCreate, idempotency_key: str | None) ->
         idempotency_key,
         attendees=tuple(body.attendees),
     )
-
-
-def _no_event(event_id: int) -> Problem:
-    return Problem(problems.NOT_FOUND, f"There is no event {event_id}.")

@@ -10,6 +10,7 @@ from contracts import problems
 from service_kit.database import Connection
 from service_kit.problem_responses import Problem
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish, grant_in_order
+from write_api.bookings.refusals import no_event, problem_of
 from write_api.bookings.rules import Refusal, chosen_ticket_type, refusal_to_book, refusal_to_sell
 from write_api.bookings.store import BookingStore, SeatAccountingError
 from write_api.offered_seats import FirstInLine, InLine, Offered, Offers, SeatsNotOfferedError
@@ -30,8 +31,8 @@ class WaitlistSale:
         ticket_type = chosen_ticket_type(await self._store.ticket_types(connection, event_id), wanted_id)
         if isinstance(ticket_type, Refusal):
             if await self._store.lock_event(connection, event_id) is None:
-                raise _no_event(event_id)
-            raise Problem(ticket_type.kind, ticket_type.detail, **ticket_type.members)
+                raise no_event(event_id)
+            raise problem_of(ticket_type)
         return ticket_type.id
 
     async def require_waiting(
@@ -45,11 +46,11 @@ class WaitlistSale:
         """
         event = await self._store.lock_event(connection, event_id)
         if event is None:
-            raise _no_event(event_id)
+            raise no_event(event_id)
         ticket_types = await self._store.ticket_types(connection, event_id)
         ticket_type = chosen_ticket_type(ticket_types, ticket_type_id)
         if isinstance(ticket_type, Refusal):
-            raise Problem(ticket_type.kind, ticket_type.detail, **ticket_type.members)
+            raise problem_of(ticket_type)
         remaining, seats = await self._store.seats_left(connection, event_id, ticket_type_id)
         if quantity > seats:
             raise Problem(problems.INVALID_REQUEST, f"There are {seats} of these seats in all.")
@@ -68,7 +69,7 @@ class WaitlistSale:
             detail = f"{remaining} seats are left, and nobody waits for them: book them now."
             raise Problem(problems.SEATS_ARE_FREE, detail, seats_remaining=remaining)
         if refusal.kind is not problems.NOT_ENOUGH_SEATS:
-            raise Problem(refusal.kind, refusal.detail, **refusal.members)
+            raise problem_of(refusal)
 
     async def offer(self, connection: Connection, event_id: int, first_in_line: FirstInLine) -> Offers:
         """Makes a booking for each who is first in line and may have the seats.
@@ -123,7 +124,3 @@ def _passed(line: Sequence[InLine], outcomes: Sequence[Outcome]) -> list[InLine]
         for one, outcome in zip(line, outcomes, strict=True)
         if isinstance(outcome, Refusal) and outcome.kind not in _WAITS_ON
     ]
-
-
-def _no_event(event_id: int) -> Problem:
-    return Problem(problems.NOT_FOUND, f"There is no event {event_id}.")

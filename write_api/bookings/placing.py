@@ -13,16 +13,16 @@ from contracts import problems
 from service_kit.database import Connection
 from service_kit.problem_responses import Problem, problem_body
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish, grant_in_order
+from write_api.bookings.locked import EndedBooking
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
     Refusal,
     is_over,
-    refund_of,
     refusal_to_cancel,
     refusal_to_confirm,
 )
-from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
+from write_api.bookings.store import BookingStore
 from write_api.ordered_bookings import BookingKey, SeatsBody
 
 EventOrder = Callable[[Iterable[int]], Sequence[int]]
@@ -119,7 +119,7 @@ class BookingPlacing:
                 refusal = refusal_to_cancel(booking.state, event, now=booking.now)
                 if isinstance(refusal, Refusal):
                     _refuse(refusal, booking_id)
-                ended.append(_ended(booking, event))
+                ended.append(booking.ended(event))
             if ended:
                 await self._store.end_bookings(connection, ended, status="cancelled")
                 freed.append(event_id)
@@ -163,16 +163,6 @@ def _granted(event_id: int, sale: Sale | None, wishes: Sequence[Wish]) -> list[O
     if sale is None:
         return [Refusal(problems.NOT_FOUND, f"There is no event {event_id}.") for _ in wishes]
     return grant_in_order(sale, wishes)
-
-
-def _ended(booking: LockedBooking, event: BookableEvent) -> EndedBooking:
-    return EndedBooking(
-        booking.event_id,
-        booking.id,
-        booking.ticket_type_id,
-        booking.quantity,
-        refund_of(booking.state, event, now=booking.now),
-    )
 
 
 def _refuse_if_any(outcomes: Mapping[int, Outcome]) -> None:

@@ -3,8 +3,6 @@
 `create` is the plain path: what the batches (`batches.py`) are measured against, and held against in tests.
 """
 
-from typing import NoReturn
-
 from contracts import problems
 from contracts.booking import Booking, BookingPage, booking_from_row, booking_page
 from service_kit.database import Connection, Pool, Row
@@ -12,19 +10,20 @@ from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.freed_seats import FreedSeats
+from write_api.bookings.locked import LockedBooking
+from write_api.bookings.refusals import no_event, problem_of
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
     Refusal,
     chosen_ticket_type,
-    refund_of,
     refusal_to_book,
     refusal_to_cancel,
     refusal_to_confirm,
     refusal_to_edit,
 )
 from write_api.bookings.schemas import AttendeesBody, BookingCreate
-from write_api.bookings.store import BookingStore, EndedBooking, LockedBooking
+from write_api.bookings.store import BookingStore
 
 
 class BookingService:
@@ -46,11 +45,11 @@ class BookingService:
         async with self._pool.connection() as connection, connection.transaction():
             event = await self._store.lock_event(connection, body.event_id)
             if event is None:
-                raise Problem(problems.NOT_FOUND, f"There is no event {body.event_id}.")
+                raise no_event(body.event_id)
             ticket_types = await self._store.ticket_types(connection, body.event_id)
             ticket_type = chosen_ticket_type(ticket_types, body.ticket_type_id)
             if isinstance(ticket_type, Refusal):
-                _refuse(ticket_type)
+                raise problem_of(ticket_type)
             remaining, now = await self._store.lock_stock(connection, body.event_id, ticket_type.id)
             seats = await self._store.seats_before(connection, body.event_id, [ticket_type], [person_id])
             _, awaited = await self._store.time_and_line(connection, body.event_id)
@@ -64,7 +63,7 @@ class BookingService:
                 awaited=awaited.get(ticket_type.id),
             )
             if refusal is not None:
-                _refuse(refusal)
+                raise problem_of(refusal)
             booking_id = await self._store.insert_booking(
                 connection,
                 event_id=body.event_id,
@@ -87,7 +86,7 @@ class BookingService:
             event, booking = await self._lock(connection, person_id, booking_id)
             refusal = refusal_to_edit(booking.state, event, now=booking.now)
             if refusal is not None:
-                _refuse(refusal)
+                raise problem_of(refusal)
             if len(body.attendees) > booking.quantity:
                 detail = f"{len(body.attendees)} attendees are named for {booking.quantity} seats."
                 raise Problem(problems.INVALID_REQUEST, detail)
@@ -100,7 +99,7 @@ class BookingService:
             event, booking = await self._lock(connection, person_id, booking_id)
             refusal = refusal_to_confirm(booking.state, event, now=booking.now)
             if isinstance(refusal, Refusal):
-                _refuse(refusal)
+                raise problem_of(refusal)
             if refusal != ALREADY:
                 await self._store.confirm(connection, booking)
             return await self._booking(connection, booking_id, person_id)
@@ -115,16 +114,9 @@ class BookingService:
                 event, booking = await self._lock(connection, person_id, booking_id)
                 refusal = refusal_to_cancel(booking.state, event, now=booking.now)
                 if isinstance(refusal, Refusal):
-                    _refuse(refusal)
+                    raise problem_of(refusal)
                 if refusal != ALREADY:
-                    ended = EndedBooking(
-                        booking.event_id,
-                        booking.id,
-                        booking.ticket_type_id,
-                        booking.quantity,
-                        refund_of(booking.state, event, now=booking.now),
-                    )
-                    await self._store.end_bookings(connection, [ended], status="cancelled")
+                    await self._store.end_bookings(connection, [booking.ended(event)], status="cancelled")
                 reading = await self._store.begin_booking(connection, booking_id, person_id)
             answer = _own(booking_id, await reading())  # after the commit was sent
         if refusal != ALREADY:
@@ -166,7 +158,3 @@ def _own(booking_id: int, row: Row | None) -> Booking:
 
 def _no_booking(booking_id: int) -> Problem:
     return Problem(problems.NOT_FOUND, f"You have no booking {booking_id}.")
-
-
-def _refuse(refusal: Refusal) -> NoReturn:
-    raise Problem(refusal.kind, refusal.detail, **refusal.members)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from contracts import problems
 from service_kit.hot_route import RawHeaders, answer_of
-from service_kit.problem_responses import Problem, problem_response
+from service_kit.problem_responses import problem_response
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish
+from write_api.bookings.refusals import problem_of
 from write_api.bookings.rules import Refusal, chosen_ticket_type, refusal_to_book
 from write_api.bookings.served import Served
 
@@ -160,5 +161,5 @@ def _refusal(memory: _Memory, wish: Wish) -> Served | None:
     )
     if refusal is None or refusal.kind is not problems.NOT_ENOUGH_SEATS:
         return None
-    problem = Problem(refusal.kind, refusal.detail, **refusal.members)
+    problem = problem_of(refusal)
     return Served(problem, memory.confirmed, answer_of(problem_response(problem)))

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -22,6 +21,7 @@ from write_api.bookings.batch_statement import (
     time_and_line_from_row,
 )
 from write_api.bookings.grants import Grant, Sale, Wish
+from write_api.bookings.locked import EndedBooking, LockedBooking
 from write_api.bookings.made import MadeBooking
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.bookings.sold_out import KeysSince
@@ -33,29 +33,6 @@ Making = Callable[[], Awaitable[list[MadeBooking]]]
 
 class SeatAccountingError(Exception):
     """Counter, seats and bookings disagree: the transaction must not be committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LockedBooking:
-    """A booking under lock, and the server's time once the lock was granted."""
-
-    event_id: int
-    id: int
-    ticket_type_id: int
-    quantity: int
-    state: BookingState
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class EndedBooking:
-    """A booking under lock that is about to give its seats back; `refund_minor` of its price comes back."""
-
-    event_id: int
-    id: int
-    ticket_type_id: int
-    quantity: int
-    refund_minor: int = 0
 
 
 class BookingStore:
