@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from contracts.booking import MAX_SEATS_PER_BOOKING
 from contracts.token_claims import Identity
 from mini_auth.permissions import permission_of
-from service_kit.client_address import ADDRESS_HEADER
+from service_kit.client_address import ADDRESS_HEADER, address_of
 from service_kit.fields import MAX_ID
 from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, RawHeaders, answer_of, raw_headers
 from service_kit.problem_responses import Problem, error_response, problem_response
@@ -117,9 +117,5 @@ def _decoded(body: bytes) -> _Body | None:
 
 
 def _client_address(request: HotRequest) -> str:
-    """As service_kit.client_address."""
     told = request.headers.get(_ADDRESS_HEADER)
-    if told:
-        return told.decode("latin-1")
-    client: tuple[str, int] | None = request.scope.get("client")
-    return "unknown" if client is None else client[0]
+    return address_of(None if told is None else told.decode("latin-1"), request.scope)

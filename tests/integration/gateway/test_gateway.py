@@ -30,11 +30,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
 
 
-@pytest.fixture
-def gateway(running: Gateway) -> Gateway:
-    return running.afresh()
-
-
 @pytest.mark.parametrize(
     ("method", "path", "name"),
     [

@@ -1,6 +1,5 @@
 """What a browser is told: who may call from elsewhere, and what an answer must not be used for."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,17 +15,6 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Gateway) -> Gateway:
-    return running.afresh()
 
 
 def preflight(gateway: Gateway, path: str, origin: str) -> httpx.Response:

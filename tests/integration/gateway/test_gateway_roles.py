@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -48,17 +47,6 @@ ROUTES = [
     if context.path.startswith("/api/") and context.original_route.include_in_schema
     for method in sorted(context.methods or ())
 ]
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("gateway")) as gateway:
-        yield gateway
-
-
-@pytest.fixture
-def gateway(running: Gateway) -> Gateway:
-    return running.afresh()
 
 
 @pytest.mark.parametrize(("name", "method", "path", "permission"), ROUTES, ids=str)
