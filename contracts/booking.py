@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from contracts.booking_policy import BookingPolicy, policy_from_row
 from contracts.money import minor_units
+from contracts.page import page_of
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 20
@@ -85,8 +86,5 @@ def booking_from_row(row: Mapping[str, Any]) -> Booking:
 
 def booking_page(rows: Sequence[Mapping[str, Any]], *, page_size: int) -> BookingPage:
     """A page of at most `page_size`, from rows newest first; one row more tells that another page follows."""
-    page = rows[:page_size]
-    return BookingPage(
-        bookings=[booking_from_row(row) for row in page],
-        next_before=page[-1]["id"] if len(rows) > page_size else None,
-    )
+    page, next_before = page_of(rows, page_size=page_size)
+    return BookingPage(bookings=[booking_from_row(row) for row in page], next_before=next_before)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from contracts.booking import Booking, BookingStatus, booking_from_row
 from contracts.money import minor_units
+from contracts.page import page_of
 
 MAX_ITEMS_PER_ORDER: Final = 20
 """A festival's week for a family; each item is an event whose sale waits while the order is placed."""
@@ -96,8 +97,5 @@ def order_from_row(row: Mapping[str, Any]) -> Order:
 
 def order_page(rows: Sequence[Mapping[str, Any]], *, page_size: int) -> OrderPage:
     """A page of at most `page_size`, from rows newest first; one row more tells that another page follows."""
-    page = rows[:page_size]
-    return OrderPage(
-        orders=[order_from_row(row) for row in page],
-        next_before=page[-1]["id"] if len(rows) > page_size else None,
-    )
+    page, next_before = page_of(rows, page_size=page_size)
+    return OrderPage(orders=[order_from_row(row) for row in page], next_before=next_before)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from contracts.page import page_of
+
 WaitlistStatus = Literal["waiting", "offered", "accepted", "passed", "left", "closed"]
 
 
@@ -43,8 +45,5 @@ def waitlist_entry_from_row(row: Mapping[str, Any]) -> WaitlistEntry:
 
 def waitlist_page(rows: Sequence[Mapping[str, Any]], *, page_size: int) -> WaitlistPage:
     """A page of at most `page_size`, from rows newest first; one row more tells that another page follows."""
-    page = rows[:page_size]
-    return WaitlistPage(
-        entries=[waitlist_entry_from_row(row) for row in page],
-        next_before=page[-1]["id"] if len(rows) > page_size else None,
-    )
+    page, next_before = page_of(rows, page_size=page_size)
+    return WaitlistPage(entries=[waitlist_entry_from_row(row) for row in page], next_before=next_before)

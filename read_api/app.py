@@ -8,7 +8,10 @@ from elasticsearch import AsyncElasticsearch
 from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
+from contracts.booking import booking_from_row, booking_page
 from contracts.consistency_token import TokenSigner
+from contracts.order import order_from_row, order_page
+from contracts.waitlist import waitlist_entry_from_row, waitlist_page
 from mini_auth.api_keys import ApiKeys, reader_of_api_keys
 from mini_auth.callers import Callers
 from mini_auth.guest_links import GuestLinkVerifier
@@ -16,16 +19,13 @@ from mini_auth.knowledge_feed import KnowledgeFeed
 from mini_auth.permissions import PUBLIC, require_declared_permissions
 from mini_auth.verifier import TokenVerifier
 from read_api.bookings import routes as bookings_routes
-from read_api.bookings.service import BookingService
-from read_api.bookings.store import BookingStore
 from read_api.consistency import ConsistencyHeader, PassOnToPrimary, on_pass_on
 from read_api.data_age import DataAge, DataAgeHeader
 from read_api.events import routes as events_routes
 from read_api.events.service import EventService
 from read_api.events.store import EventStore
 from read_api.orders import routes as orders_routes
-from read_api.orders.service import OrderService
-from read_api.orders.store import OrderStore
+from read_api.own_records import OwnRecords
 from read_api.pages import pages_router
 from read_api.positions import PositionWatch, ReaderPosition
 from read_api.search import routes as search_routes
@@ -33,11 +33,10 @@ from read_api.search.service import SearchService
 from read_api.search.store import SearchStore
 from read_api.settings import ReadApiSettings
 from read_api.waitlist import routes as waitlist_routes
-from read_api.waitlist.service import WaitlistService
-from read_api.waitlist.store import WaitlistStore
-from service_kit.database import create_pool
+from service_kit.database import Pool, create_pool
 from service_kit.head_requests import HeadAsGet
 from service_kit.health import health_router
+from service_kit.named_sql import load_queries
 from service_kit.openapi import with_consistency_tokens, with_problems
 from service_kit.problem_responses import add_problem_handlers
 from service_kit.request_limits import BodyLimit
@@ -80,8 +79,6 @@ class _Sources:
             retry_on_status=(),
         )
         self.events, self.searches = EventStore(self.pool), SearchStore(self._elasticsearch)
-        self.bookings, self.orders = BookingStore(self.pool), OrderStore(self.pool)
-        self.waitlist = WaitlistStore(self.pool)
         self.reader_age = DataAge("reader", self.events.confirmed_at)
         self.index_age = DataAge("index", self.searches.confirmed_at)
         ask_reader = ReaderPosition(self._positions_pool)
@@ -171,9 +168,7 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.state.reader_position = sources.reader_position
     app.state.index_position = sources.index_position
     app.state.events = EventService(sources.events)
-    app.state.bookings = BookingService(sources.bookings)
-    app.state.orders = OrderService(sources.orders)
-    app.state.waitlist = WaitlistService(sources.waitlist)
+    _serve_own_records(app, sources.pool)
     app.state.search = SearchService(sources.searches)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(HeadAsGet)
@@ -187,3 +182,28 @@ def create_app(settings: ReadApiSettings) -> FastAPI:
     app.include_router(pages)
     require_declared_permissions(app, public_pages=pages.routes)
     return app
+
+
+def _serve_own_records(app: FastAPI, pool: Pool) -> None:
+    """Has the routes find what people have of their own."""
+    app.state.bookings = OwnRecords(
+        pool,
+        load_queries("read_api.bookings"),
+        missing="You have no booking {id}.",
+        make_record=booking_from_row,
+        make_page=booking_page,
+    )
+    app.state.orders = OwnRecords(
+        pool,
+        load_queries("read_api.orders"),
+        missing="You have no order {id}.",
+        make_record=order_from_row,
+        make_page=order_page,
+    )
+    app.state.waitlist = OwnRecords(
+        pool,
+        load_queries("read_api.waitlist"),
+        missing="You have no entry {id} on a waitlist.",
+        make_record=waitlist_entry_from_row,
+        make_page=waitlist_page,
+    )

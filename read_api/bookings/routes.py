@@ -8,8 +8,8 @@ from contracts import problems
 from contracts.booking import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, Booking, BookingPage
 from contracts.token_claims import Identity
 from mini_auth.permissions import READ_BOOKINGS
-from read_api.bookings.service import BookingService
 from read_api.consistency import reader_has_caught_up
+from read_api.own_records import OwnRecords
 from service_kit.fields import PathId
 from service_kit.openapi import ANY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 
@@ -20,12 +20,12 @@ router = APIRouter(
 )
 
 
-def _service(request: Request) -> BookingService:
-    service: BookingService = request.app.state.bookings
-    return service
+def _records(request: Request) -> OwnRecords[Booking, BookingPage]:
+    records: OwnRecords[Booking, BookingPage] = request.app.state.bookings
+    return records
 
 
-Service = Annotated[BookingService, Depends(_service)]
+Records = Annotated[OwnRecords[Booking, BookingPage], Depends(_records)]
 Person = Annotated[Identity, Depends(READ_BOOKINGS)]
 _REFUSALS = (*WITH_TOKEN_OR_KEY, *ANY_REQUEST)
 
@@ -33,15 +33,15 @@ _REFUSALS = (*WITH_TOKEN_OR_KEY, *ANY_REQUEST)
 @router.get("", responses=refusals(*_REFUSALS))
 async def list_bookings(
     person: Person,
-    service: Service,
+    records: Records,
     page_size: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
     before: Annotated[PathId | None, Query(description="`next_before` of the page before.")] = None,
 ) -> BookingPage:
     """Your bookings, newest first."""
-    return await service.bookings(person.person_id, before=before, page_size=page_size)
+    return await records.page(person.person_id, before=before, page_size=page_size)
 
 
 @router.get("/{booking_id}", responses=refusals(problems.NOT_FOUND, *_REFUSALS))
-async def get_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+async def get_booking(booking_id: PathId, person: Person, records: Records) -> Booking:
     """One booking of yours."""
-    return await service.booking(person.person_id, booking_id)
+    return await records.one(person.person_id, booking_id)

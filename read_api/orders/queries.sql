@@ -1,10 +1,10 @@
 -- Orders are read through the contract's view alone, as the role frontrow_read, and by whom they belong to.
 
--- read_order --
+-- read_one --
 -- A person's own order with its seats.
-SELECT * FROM read_side.orders WHERE id = %(order_id)s AND person_id = %(person_id)s;
+SELECT * FROM read_side.orders WHERE id = %(id)s AND person_id = %(person_id)s;
 
--- read_orders --
+-- read_page --
 -- A page of a person's orders, newest first, from below an id.
 SELECT * FROM read_side.orders
 WHERE person_id = %(person_id)s AND id < %(before)s
