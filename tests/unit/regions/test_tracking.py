@@ -31,9 +31,18 @@ def run_python(folder: Path, code: str) -> Launch:
     return launch(folder, sys.executable, "-u", "-c", code)
 
 
+def start_sleep(run_file: RunFile, folder: Path) -> psutil.Process:
+    """Start a process, and wait until it is the program: during exec its environment reads as empty."""
+    process = run_file.start(launch(folder, "sleep", "60"))
+    wait_for(
+        "the shell has become the program",
+        lambda: process.cmdline() == ["sleep", "60"] and tracking.MARKER in process.environ(),
+    )
+    return process
+
+
 def test_a_started_process_is_found_and_stopped(run_file: RunFile, tmp_path: Path) -> None:
-    process = run_file.start(launch(tmp_path, "sleep", "60"))
-    wait_for("the shell has become the program", lambda: process.cmdline() == ["sleep", "60"])
+    process = start_sleep(run_file, tmp_path)
     found = RunFile(run_file.path).process()
     assert found is not None
     assert found.pid == process.pid
@@ -70,7 +79,7 @@ def test_a_step_of_the_clock_changes_nothing(
     run_file: RunFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis writes over its environment, so that the recorded start is all that there is to know it by."""
-    started = run_file.start(launch(tmp_path, "sleep", "60"))
+    started = start_sleep(run_file, tmp_path)
     monkeypatch.setattr(RunFile, "_carries_marker", lambda *_: False)
     create_time = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda one: create_time(one) + 3600)
@@ -110,7 +119,7 @@ def test_the_start_is_read_whatever_the_program_is_called(tmp_path: Path) -> Non
 def test_an_old_run_file_still_finds_its_process(
     run_file: RunFile, tmp_path: Path, created: float | None
 ) -> None:
-    started = run_file.start(launch(tmp_path, "sleep", "60"))
+    started = start_sleep(run_file, tmp_path)
     change_record(run_file, boot_id=None, start_tick=None, created=created)
     assert (found := run_file.process()) is not None
     assert found.pid == started.pid
@@ -121,7 +130,7 @@ def test_an_old_run_file_still_finds_its_process(
 def test_an_old_run_file_finds_what_wiped_its_marker(
     run_file: RunFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started = run_file.start(launch(tmp_path, "sleep", "60"))
+    started = start_sleep(run_file, tmp_path)
     change_record(run_file, boot_id=None, start_tick=None, created=started.create_time())
     monkeypatch.setattr(RunFile, "_carries_marker", lambda *_: False)
     assert run_file.stop(signal.SIGTERM, 5.0)
@@ -131,7 +140,7 @@ def test_an_old_run_file_finds_what_wiped_its_marker(
 def test_a_run_file_is_never_deleted_while_a_process_that_carries_its_marker_lives(
     run_file: RunFile, tmp_path: Path
 ) -> None:
-    started = run_file.start(launch(tmp_path, "sleep", "60"))
+    started = start_sleep(run_file, tmp_path)
     change_record(run_file, start_tick=1, boot_id="another")
     run_file.forget()
     assert run_file.path.exists()
