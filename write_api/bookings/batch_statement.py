@@ -7,10 +7,11 @@ of numbers; what comes back are arrays of a whole batch, in the order in which s
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.money import minor_units
 from service_kit.database import Row
+from write_api.bookings.assumed import AssumedSale
 from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish
 from write_api.bookings.made import MadeBooking, MadeSeat, made_attendees, made_policy
 from write_api.bookings.rules import BookableEvent, BookableTicketType
@@ -64,7 +65,22 @@ def made_before_from_rows(rows: Sequence[Row]) -> dict[tuple[int, str], MadeBefo
     }
 
 
-def parameters_of(event_id: int, sale: Sale, grants: Sequence[Grant], holds: Sequence[int]) -> dict[str, Any]:
+class MadeBatch(NamedTuple):
+    """The bookings of a batch in the order of its grants, and how many seats it left by ticket type."""
+
+    bookings: list[MadeBooking]
+    remaining: Mapping[int, int]
+
+
+def versions_from_sale(rows: Sequence[Row]) -> list[str]:
+    """Of the rows of `select_sale`: what `insert_bookings` compares."""
+    ticket_types = [row["ticket_type_version"] for row in rows if row["id"] is not None]
+    return [rows[0]["event_version"], *ticket_types]
+
+
+def parameters_of(
+    event_id: int, sale: Sale, grants: Sequence[Grant], holds: Sequence[int], assumed: AssumedSale | None
+) -> dict[str, Any]:
     """Of `insert_bookings`; `holds` are the seconds for which each is held."""
     wishes = [grant.wish for grant in grants]
     return {
@@ -79,14 +95,17 @@ def parameters_of(event_id: int, sale: Sale, grants: Sequence[Grant], holds: Seq
         "order_ids": _numbers(wish.order_id for wish in wishes),
         "currency": sale.event.currency,
         "policy_version": sale.event.policy_version,
-        "now": sale.now,
+        "now": sale.now if assumed is None else None,
+        "versions": None if assumed is None else sale.versions,
+        "until": None if assumed is None else assumed.until,
     }
 
 
-def made_bookings(
+def made_batch(
     event_id: int, sale: Sale, grants: Sequence[Grant], holds: Sequence[int], rows: Sequence[Row]
-) -> list[MadeBooking]:
+) -> MadeBatch:
     """The bookings of the grants, from one row a ticket type: each takes the next seats of its own."""
+    now = rows[0]["now"]
     seats = {row["ticket_type_id"]: iter(_seats(row)) for row in rows}
     policy = made_policy(sale.policy)
     unit = 10 ** minor_units(sale.event.currency)
@@ -105,8 +124,8 @@ def made_bookings(
                 price_minor / unit,
                 sale.event.currency,
                 list(islice(seats[ticket_type.id], wish.quantity)),
-                sale.now + timedelta(seconds=hold_seconds),
-                sale.now,
+                now + timedelta(seconds=hold_seconds),
+                now,
                 None,
                 wish.order_id,
                 made_attendees(wish.attendees),
@@ -114,7 +133,7 @@ def made_bookings(
                 None,
             )
         )
-    return made
+    return MadeBatch(made, {row["ticket_type_id"]: row["remaining"] for row in rows})
 
 
 def _seats(row: Mapping[str, Any]) -> list[MadeSeat]:

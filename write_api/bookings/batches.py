@@ -13,21 +13,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-import psycopg
-
 from contracts import problems
 from contracts.booking import Booking
-from service_kit.database import Pool, Row
+from service_kit.database import Pool
 from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
-from write_api.bookings.grants import Grant, MadeBefore, Sale, Wish, grant_in_order
-from write_api.bookings.made import MadeBooking, made_booking_from_row
-from write_api.bookings.refusals import no_event, problem_of
-from write_api.bookings.rules import Refusal
+from write_api.bookings.batch_transaction import NOT_SO, BatchTransactions, Booked, is_told
+from write_api.bookings.grants import Wish
+from write_api.bookings.made import MadeBooking
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.served import Served
-from write_api.bookings.sold_out import SoldOut, sold_out_after
-from write_api.bookings.store import BookingStore, SeatAccountingError
+from write_api.bookings.sold_out import SoldOut
+from write_api.bookings.store import BookingStore
 
 MAX_BATCH = 2000
 MAX_WAITING = 8192
@@ -44,28 +41,13 @@ SESSION_SETTINGS = {
 """Each statement of a batch goes by keys, whatever is known of the tables: right after an event was made,
 before they were analysed, the planner would read all of its seats for each batch."""
 
-# What is wrong with one request, such as an account that was just removed, and not with the database.
-_ONE_IS_TO_BLAME = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
-
-
 Confirm = Callable[[], Awaitable[RawHeaders]]
 """Waits until all that was committed before is confirmed. Raises Problem where it is not in time."""
-
-_Outcome = MadeBooking | Exception
 
 
 class _Waiting(NamedTuple):
     wish: Wish
     answer: "asyncio.Future[Served]"
-
-
-class _Booked(NamedTuple):
-    """What a batch came to, and which ticket types it left sold out; `mark` is of the memory of these."""
-
-    outcomes: Sequence[_Outcome]
-    sale: Sale | None = None
-    sold_out: frozenset[int] = frozenset()
-    mark: int = 0
 
 
 async def _no_gate() -> RawHeaders:
@@ -92,17 +74,19 @@ class BookingQueues:
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
-        self._pool = pool
-        self._store = store
-        self._hold_seconds = hold_seconds
         self._confirm = confirm
-        self.sold_out = sold_out or SoldOut()
+        self.transactions = BatchTransactions(pool, store, sold_out or SoldOut(), hold_seconds=hold_seconds)
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting = 0
         self._queues: dict[int, deque[_Waiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._confirming: set[asyncio.Task[None]] = set()
+
+    @property
+    def sold_out(self) -> SoldOut:
+        """Which events are known to be sold out, for whoever hears that seats came free."""
+        return self.transactions.sold_out
 
     async def create(
         self, person_id: int, body: BookingCreate, *, idempotency_key: str | None = None
@@ -173,25 +157,25 @@ class BookingQueues:
         if not batch:
             return
         try:
-            booked = await self._book(event_id, [one.wish for one in batch])
-        except _ONE_IS_TO_BLAME as error:
+            booked = await self.transactions.book(event_id, [one.wish for one in batch])
+        except NOT_SO as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._serve(event_id, batch[:middle])
                 await self._serve(event_id, batch[middle:])
                 return
-            booked = _Booked([error])
+            booked = Booked([error])
         except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
-            booked = _Booked([error] * len(batch))
+            booked = Booked([error] * len(batch))
         answering = self._answer(event_id, batch, booked)
         confirming = asyncio.create_task(answering, name=f"answers-of-event-{event_id}")
         self._confirming.add(confirming)
         confirming.add_done_callback(self._confirming.discard)
 
-    async def _answer(self, event_id: int, batch: Sequence[_Waiting], booked: _Booked) -> None:
+    async def _answer(self, event_id: int, batch: Sequence[_Waiting], booked: Booked) -> None:
         """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
         confirmed: RawHeaders | Exception = ()
-        if any(isinstance(outcome, MadeBooking | Problem) for outcome in booked.outcomes):
+        if any(is_told(outcome) for outcome in booked.outcomes):
             try:
                 confirmed = await self._confirm()
             except Exception as error:  # noqa: BLE001 - each of them is told
@@ -207,49 +191,6 @@ class BookingQueues:
                 answer.set_exception(confirmed)
             else:
                 answer.set_result(Served(outcome, confirmed))
-
-    async def _book(self, event_id: int, wishes: Sequence[Wish]) -> _Booked:
-        """One transaction of two round trips, three where somebody names who comes; what became of each wish.
-
-        Raises psycopg.Error, SeatAccountingError.
-        """
-        mark, since, keys_since = self.sold_out.mark(), self.sold_out.last_keyed(event_id), None
-        rows: dict[int, Row] = {}
-        async with self._pool.connection() as connection, connection.pipeline():
-            async with connection.transaction():
-                sale = await self._store.lock_sale(connection, event_id, wishes)
-                if sale is None:
-                    return _Booked([no_event(event_id) for _ in wishes])
-                outcomes = grant_in_order(sale, wishes)
-                grants = list({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
-                before = {one.booking_id for one in outcomes if isinstance(one, MadeBefore)}
-                if before:
-                    rows = await self._store.bookings_of_event(connection, event_id, before)
-                making = await self._store.begin_bookings(
-                    connection, event_id, sale, grants, hold_seconds=self._hold_seconds
-                )
-                sold_out = sold_out_after(sale, grants)
-                if sold_out:
-                    keys_since = await self._store.begin_keys_since(connection, event_id, since)
-            made = await making()  # after the commit was sent
-            if keys_since is not None:
-                self.sold_out.know_keys(event_id, since, await keys_since())
-        if grants:
-            mark = self.sold_out.forget_before(event_id, mark)
-        by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
-        return _Booked(
-            [
-                problem_of(one)
-                if isinstance(one, Refusal)
-                else made_booking_from_row(rows[one.booking_id], wish.attendees)
-                if isinstance(one, MadeBefore)
-                else by_grant[id(one)]
-                for wish, one in zip(wishes, outcomes, strict=True)
-            ],
-            sale,
-            sold_out,
-            mark,
-        )
 
 
 def wish_of(person_id: int, body: BookingCreate, idempotency_key: str | None) -> Wish:

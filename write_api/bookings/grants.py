@@ -5,7 +5,7 @@ Who comes again with an idempotency key gets what they got, be it before or earl
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -87,6 +87,15 @@ class Sale:
     awaited: Mapping[int, int] = field(default_factory=dict)
     policy: Mapping[str, Any] | None = None
     """What new bookings keep, as in read_side; None is the platform's."""
+    versions: Sequence[str] = ()
+    """Of the event and of each ticket type: another one is another row."""
+
+    def remaining_after(self, grants: Iterable["Grant"]) -> dict[int, int]:
+        """Seats left by ticket type; a grant that is there twice counts twice."""
+        remaining = dict(self.remaining)
+        for grant in grants:
+            remaining[grant.ticket_type.id] -= grant.wish.quantity
+        return remaining
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,9 @@ SELECT count(*) FROM stock
 -- select_sale --
 -- What is on sale, read under the locks: a row a ticket type, or one of nulls for an event without any.
 SELECT
-    e.status, e.starts_at, e.currency, e.hold_seconds, e.policy_version,
+    e.status, e.starts_at, e.currency, e.hold_seconds, e.policy_version, e.xmin::text AS event_version,
     t.id, t.name, t.price_minor, t.sales_start_at, t.sales_end_at, t.per_person_limit, s.remaining,
+    t.xmin::text AS ticket_type_version,
     CASE WHEN e.policy_version > 0 THEN (
         SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = e.id AND p.version = e.policy_version
     ) END AS policy
@@ -70,8 +71,20 @@ SELECT clock_timestamp() AS now, (
 -- A batch of holds under the locks of the event's stock: each gets the next free seats of its ticket type.
 -- Seats are updated without a join, by two arrays in the order of positions: a planner that knows nothing yet of a
 -- new event would rather go through all of its seats than find each by its key. Divides by zero, and so takes
--- nothing, where not exactly the seats were taken that were wanted.
-WITH wish AS MATERIALIZED (
+-- nothing, where not exactly the seats were taken that were wanted, or `versions` tell what was read before the locks
+-- were asked for, and the event or a ticket type has changed since (a row that is updated has another xmin), the time
+-- `until` which it decides alike has come, or somebody waits. Then `now` is null as well: it is when the locks were
+-- granted.
+WITH moment AS MATERIALIZED (
+    SELECT coalesce(%(now)s::timestamptz, clock_timestamp()) AS now
+), as_assumed AS MATERIALIZED (
+    SELECT %(versions)s::text[] IS NULL OR (
+        %(versions)s::text[] = ARRAY(SELECT xmin::text FROM events WHERE id = %(event_id)s)
+            || ARRAY(SELECT xmin::text FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position)
+        AND ((SELECT now FROM moment) < %(until)s::timestamptz) IS NOT FALSE
+        AND NOT EXISTS (SELECT FROM waitlist_line WHERE event_id = %(event_id)s)
+    ) AS holds
+), wish AS MATERIALIZED (
     SELECT w.*, (sum(w.quantity) OVER (PARTITION BY w.ticket_type_id ORDER BY w.place) - w.quantity)::integer
         AS seats_before
     FROM unnest(
@@ -103,12 +116,12 @@ WITH wish AS MATERIALIZED (
         seat_positions, created_at, hold_expires_at
     ) OVERRIDING SYSTEM VALUE
     SELECT id, %(event_id)s, order_id, ticket_type_id, person_id, quantity, price_minor, %(currency)s,
-        %(policy_version)s, seat_positions, %(now)s, %(now)s + make_interval(secs => hold_seconds)
-    FROM made
+        %(policy_version)s, seat_positions, now, now + make_interval(secs => hold_seconds)
+    FROM made CROSS JOIN moment
 ), named AS (
     INSERT INTO idempotent_bookings (event_id, person_id, key, booking_id, attendees_sha256, created_at)
-    SELECT %(event_id)s, person_id, idempotency_key, id, attendees_sha256, %(now)s
-    FROM made WHERE idempotency_key IS NOT NULL
+    SELECT %(event_id)s, person_id, idempotency_key, id, attendees_sha256, now
+    FROM made CROSS JOIN moment WHERE idempotency_key IS NOT NULL
 ), sold AS MATERIALIZED (
     SELECT array_agg(position ORDER BY position) AS positions, array_agg(id ORDER BY position) AS booking_ids
     FROM (SELECT id, unnest(seat_positions) AS position FROM made) seat
@@ -121,11 +134,13 @@ WITH wish AS MATERIALIZED (
 ), lowered AS (
     UPDATE ticket_stock t SET remaining = t.remaining - w.seats FROM wanted w
     WHERE t.event_id = %(event_id)s AND t.ticket_type_id = w.ticket_type_id
+    RETURNING t.ticket_type_id, t.remaining
 )
 SELECT
     w.ticket_type_id, t.positions, t.labels, (SELECT array_agg(id ORDER BY place) FROM made) AS booking_ids,
-    1 / (cardinality(t.positions) IS NOT DISTINCT FROM w.seats)::integer AS as_many_as_wanted
-FROM wanted w LEFT JOIN (
+    (SELECT now FROM moment) AS now, l.remaining,
+    1 / (a.holds AND cardinality(t.positions) IS NOT DISTINCT FROM w.seats)::integer AS as_it_should_be
+FROM as_assumed a CROSS JOIN wanted w LEFT JOIN lowered l USING (ticket_type_id) LEFT JOIN (
     SELECT
         ticket_type_id, array_agg(position ORDER BY position) AS positions,
         array_agg(label ORDER BY position) AS labels

@@ -144,9 +144,7 @@ def sold_out_after(sale: Sale, outcomes: Iterable[Outcome]) -> frozenset[int]:
 
     Not those with a limit per person, where the refusal depends on who asks.
     """
-    remaining = dict(sale.remaining)
-    for grant in {id(one): one for one in outcomes if isinstance(one, Grant)}.values():
-        remaining[grant.ticket_type.id] -= grant.wish.quantity
+    remaining = sale.remaining_after({id(one): one for one in outcomes if isinstance(one, Grant)}.values())
     limited = {one.id for one in sale.ticket_types if one.per_person_limit is not None}
     return frozenset(one for one, seats in remaining.items() if seats == 0 and one not in limited)
 

@@ -10,25 +10,27 @@ import psycopg
 from contracts.booking_policy import policy_from_row
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
+from write_api.bookings.assumed import AssumedSale
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batch_statement import (
+    MadeBatch,
     event_from_sale,
+    made_batch,
     made_before_from_rows,
     made_before_parameters,
-    made_bookings,
     parameters_of,
     ticket_type_from_sale,
     time_and_line_from_row,
+    versions_from_sale,
 )
 from write_api.bookings.grants import Grant, Sale, Wish
 from write_api.bookings.locked import EndedBooking, LockedBooking
-from write_api.bookings.made import MadeBooking
 from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
 from write_api.bookings.sold_out import KeysSince
 from write_api.seat_blocks import SeatBlock
 
-Making = Callable[[], Awaitable[list[MadeBooking]]]
-"""The bookings that a statement under way makes. Raises what the statement raises."""
+Making = Callable[[], Awaitable[MadeBatch]]
+"""What a statement under way makes. Raises what the statement raises."""
 
 
 class SeatAccountingError(Exception):
@@ -90,6 +92,7 @@ class BookingStore:
             seats_before,
             awaited,
             rows[0]["policy"],
+            versions_from_sale(rows),
         )
 
     async def seats_before(
@@ -200,7 +203,7 @@ class BookingStore:
         are not free.
         """
         making = await self.begin_bookings(connection, event_id, sale, grants, hold_seconds=hold_seconds)
-        return [booking.id for booking in await making()]
+        return [booking.id for booking in (await making()).bookings]
 
     async def begin_bookings(
         self,
@@ -210,32 +213,38 @@ class BookingStore:
         grants: Sequence[Grant],
         *,
         hold_seconds: int,
+        assumed: AssumedSale | None = None,
     ) -> Making:
         """As `insert_bookings`; in a pipeline the answer can be awaited after the commit was sent.
 
         The statement itself fails where seats or counters are not as they should be, and so nothing is done.
         Where somebody names who comes it is awaited here, for names are written by the bookings' ids.
+
+        With `assumed` the sale is what is assumed, not what was read under its locks: they are asked for
+        here, and the statement fails where it is not so.
         """
+        if assumed is not None:
+            await connection.execute(self._queries["lock_sale"], {"event_id": event_id})
         holds = [grant.wish.hold_seconds or sale.event.hold_seconds or hold_seconds for grant in grants]
         cursor = None
         if grants:
-            parameters = parameters_of(event_id, sale, grants, holds)
+            parameters = parameters_of(event_id, sale, grants, holds, assumed)
             with _seats_as_they_should_be():
                 cursor = await connection.execute(self._queries["insert_bookings"], parameters, binary=True)
 
-        async def made() -> list[MadeBooking]:
+        async def made() -> MadeBatch:
             with _seats_as_they_should_be():
                 rows = [] if cursor is None else await cursor.fetchall()
-            return made_bookings(event_id, sale, grants, holds, rows) if rows else []
+            return made_batch(event_id, sale, grants, holds, rows) if rows else MadeBatch([], {})
 
         if not any(grant.wish.attendees for grant in grants):
             return made
-        bookings = await made()
-        named = {one.id: grant.wish.attendees for one, grant in zip(bookings, grants, strict=True)}
+        batch = await made()
+        named = {one.id: grant.wish.attendees for one, grant in zip(batch.bookings, grants, strict=True)}
         await self._attendees.insert(connection, event_id, named)
 
-        async def made_already() -> list[MadeBooking]:
-            return bookings
+        async def made_already() -> MadeBatch:
+            return batch
 
         return made_already
 
@@ -368,8 +377,8 @@ class BookingStore:
 
 @contextmanager
 def _seats_as_they_should_be() -> Iterator[None]:
-    """The statement's own check, in our words. Raises SeatAccountingError."""
+    """The statement's own checks, in our words. Raises SeatAccountingError."""
     try:
         yield
     except psycopg.errors.DivisionByZero as error:
-        raise SeatAccountingError("not the seats were taken that should be") from error
+        raise SeatAccountingError("the sale or its seats are not as they should be") from error

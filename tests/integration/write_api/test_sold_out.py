@@ -44,7 +44,7 @@ async def is_known(process: Application, event_id: int, person: Customer) -> boo
 async def test_whoever_asks_in_vain_waits_for_no_lock(database: Database, tmp_path: Path) -> None:
     async with running_application(database, tmp_path) as application:
         queues = application.app.state.booking_queues
-        queues.sold_out = SoldOut(clock=lambda: 0.0)  # remembers until told
+        queues.transactions.sold_out = SoldOut(clock=lambda: 0.0)  # remembers until told
         host, person = await application.sign_up("host"), await application.sign_up()
         event = await host.created(available_seats=1)
         key = {"Idempotency-Key": "once"}
@@ -73,7 +73,7 @@ async def is_resold_at_once(database: Database, state: Path, *, is_told: bool) -
     """Whether a seat that is given back can be had at once, each of many times, beside a crowd."""
     async with running_application(database, state) as process:
         bookings, queues = process.app.state.bookings, process.app.state.booking_queues
-        queues.sold_out = SoldOut(seconds=DEADLINE_SECONDS)
+        queues.transactions.sold_out = SoldOut(seconds=DEADLINE_SECONDS)
         if is_told:
             bookings._freed_seats.listen(queues.sold_out.forget)
         host, owner, crowd = [await process.sign_up(role) for role in ("host", "customer", "customer")]

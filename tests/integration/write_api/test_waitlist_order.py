@@ -18,6 +18,7 @@ from tests.scratch_postgresql import ScratchPostgresql
 from tests.soak import sized
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.expiry import HoldExpiry
+from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
@@ -58,9 +59,11 @@ class World:
 
     def __post_init__(self) -> None:
         store = BookingStore()
-        self.bookings = BookingService(self.pool, store, hold_seconds=300)
+        freed_seats = FreedSeats()
+        self.bookings = BookingService(self.pool, store, hold_seconds=300, freed_seats=freed_seats)
         self.queues = BookingQueues(self.pool, store, hold_seconds=300)
-        self.expiry = HoldExpiry(self.pool, store)
+        freed_seats.listen(self.queues.sold_out.forget)
+        self.expiry = HoldExpiry(self.pool, store, freed_seats=freed_seats)
         self.sale = WaitlistSale(store, offer_seconds=600)
         self.offers = self.make_offers()
         self.waitlist = self.make_waitlist()
@@ -262,6 +265,7 @@ class Run:
             seats,
             seats,
         )
+        self.world.queues.sold_out.forget(self.event_id)
         self.model.remaining += seats
 
     def _learn_bookings(self) -> None:
