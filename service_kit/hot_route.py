@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service_kit.whole_answers import whole_answers_of
+
 MAX_BODY_BYTES: Final = 1024
 """What is longer is none of the common case."""
 
@@ -67,6 +69,9 @@ class HotRoutes:
         answer = None if body is None else await route.serve(HotRequest(scope, headers, body))
         if answer is None:
             await self.plain(scope, _replayed(taken, receive), send)
+            return
+        send_whole = whole_answers_of(scope)
+        if send_whole is not None and send_whole(*answer):
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})

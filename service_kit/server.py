@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from service_kit.logs import configure_logs
 from service_kit.settings import ProcessSettings
+from service_kit.whole_answers import WholeAnswersProtocol
 
 WRONG_SETTINGS = 2
 
@@ -50,7 +51,7 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=WholeAnswersProtocol,
         log_config=None,
         access_log=False,
         proxy_headers=False,
