@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, HotRoutes
 from service_kit.whole_answers import WholeAnswersProtocol, whole_answers_of
-from tests.people import DEADLINE_SECONDS
+from tests.people import DEADLINE_SECONDS, wait_for
 
 JSON = (b"content-type", b"application/json")
 WAYS = {"short": WholeAnswersProtocol, "own": HttpToolsProtocol}
@@ -38,9 +38,7 @@ async def address(request: pytest.FixtureRequest) -> AsyncIterator[tuple[str, in
     config = uvicorn.Config(app, port=0, http=WAYS[request.param], lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not server.started:
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(wait_for, "the server listens", lambda: server.started)
     yield server.servers[0].sockets[0].getsockname()
     server.should_exit = True
     await serving

@@ -1,13 +1,15 @@
 """Bookings, one at a time."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from contracts import problems
-from tests.integration.write_api.application import Application, Database, running_application
+from tests.integration.write_api.application import Application, Database, eventually, running_application
 
 
 def problem(answer: Any) -> tuple[int, str, object]:
@@ -169,3 +171,36 @@ async def test_an_expired_hold_can_be_neither_confirmed_nor_cancelled_and_its_se
         database.rows("UPDATE bookings SET hold_expires_at = clock_timestamp() WHERE id = %s", booking["id"])
         for answer in (await customer.confirm(booking["id"]), await customer.cancel(booking["id"])):
             assert problem(answer) == (409, problems.BOOKING_STATE.name, "expired")
+
+
+@pytest.mark.parametrize("table", ["events", "ticket_types", "ticket_stock"])
+async def test_what_is_booked_can_not_be_deleted_nor_what_is_being_booked(
+    application: Application, table: str
+) -> None:
+    """No booking names its event by a constraint: it is asked for when somebody deletes."""
+    host, customer = await application.sign_up("host"), await application.sign_up()
+    event, unwanted = await host.created(), await host.created()
+    url = application.database.url("postgres")
+    column = "id" if table == "events" else "event_id"
+    deletion = f"DELETE FROM {table} WHERE {column} = %s"
+    with psycopg.connect(url) as booking, psycopg.connect(url, autocommit=True) as deleting:
+        booking.execute("SELECT FROM ticket_stock WHERE event_id = %s FOR UPDATE", [event["id"]])
+        deletes = asyncio.create_task(asyncio.to_thread(deleting.execute, deletion.encode(), [event["id"]]))
+        waits = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+        await eventually("it waits", lambda: _is_there(application, waits, deleting.info.backend_pid))
+        booking.execute(
+            "INSERT INTO bookings (event_id, ticket_type_id, person_id, quantity, price_minor, currency,"
+            " seat_positions, hold_expires_at) VALUES (%s, %s, %s, 1, 0, 'EUR', '{1}', now())",
+            [event["id"], event["ticket_types"][0]["id"], customer.id],
+        )
+        booking.commit()
+        with pytest.raises(psycopg.errors.ForeignKeyViolation, match="is booked"):
+            await deletes
+        booking.execute("DELETE FROM bookings WHERE event_id = %s", [event["id"]])
+        booking.commit()
+        assert booking.execute(deletion.encode(), [unwanted["id"]]).rowcount == 1
+        booking.rollback()
+
+
+async def _is_there(application: Application, statement: str, *values: object) -> bool:
+    return application.database.has(statement, *values)

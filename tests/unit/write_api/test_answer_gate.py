@@ -9,7 +9,13 @@ import pytest
 
 from service_kit.background import running
 from tests.people import DEADLINE_SECONDS
-from write_api.answer_gate import AnswerGate, NotConfirmedError, QuorumFlush, WalSample
+from write_api.answer_gate import (
+    REMEMBERED_CONFIRMATIONS,
+    AnswerGate,
+    NotConfirmedError,
+    QuorumFlush,
+    WalSample,
+)
 
 
 class Log:
@@ -111,3 +117,27 @@ async def test_a_database_that_is_away_confirms_nothing_until_it_is_back(gate: A
 def test_a_quorum_that_anyone_could_fill_is_refused(members: list[str], required: int) -> None:
     with pytest.raises(ValueError, match="quorum"):
         QuorumFlush(None, members=members, required=required)  # type: ignore[arg-type]
+
+
+async def test_nobody_polls_before_a_confirmation_is_due_and_whoever_comes_is_sampled_at_once(
+    log: Log,
+) -> None:
+    """Once it is known how long one takes; whoever arrives meanwhile is sampled at once."""
+    gate = AnswerGate(log, wait_seconds=DEADLINE_SECONDS, poll_seconds=0.001)
+    async with running("gate", gate.run):
+        for _ in range(REMEMBERED_CONFIRMATIONS):
+            waiting = asyncio.create_task(gate.confirmed())
+            await until_sampled(log, 1)
+            await asyncio.sleep(0.05)  # how long it takes
+            log.confirmed = log.flushed
+            await waiting
+            log.flushed += 1
+        samples = log.samples
+        first = asyncio.create_task(gate.confirmed())
+        await until_sampled(log, 1)
+        log.flushed += 1
+        second = asyncio.create_task(gate.confirmed())
+        await until_sampled(log, 1)
+        log.confirmed = log.flushed
+        await asyncio.gather(first, second)
+        assert log.samples - samples < 10
