@@ -47,6 +47,8 @@ TOKENS_SERVE_SECONDS = 150.0
 CREATE_SECONDS = 60.0
 BESIDE_SECONDS = 120.0
 IDLE_DESCRIPTORS = 200
+LOG_FILES = 24
+"""Of 16 MB, which some 80,000 bookings fill."""
 BOOKINGS = "/api/v1/bookings"
 BASELINE_PLACES = {"textbook": "us", "single_statement": "us", "skip_locked": "us", "null": "ap"}
 """Whose write_api's port a baseline takes: that region has none here."""
@@ -224,6 +226,24 @@ class Stand:
             "SELECT bool_and(replay_lsn >= pg_current_wal_flush_lsn()) AS done FROM pg_stat_replication"
         )
         wait_for("the standbys have everything", lambda: self.rows(statement)[0]["done"])
+
+    def recycle_log(self) -> None:
+        """The log has gone round once: its next files are there, as after some hours of use.
+
+        A new one has to be made and filled, on the primary and all that follow it.
+        """
+        for _ in range(LOG_FILES):
+            self.rows("SELECT pg_logical_emit_message(false, 'bench', '')")
+            self.rows("SELECT pg_switch_wal()")
+        self.settle()
+        self.rows("CHECKPOINT")
+        self.settle()
+        for url in (
+            *(self.cluster.url(DATABASE, "postgres", node) for node in STANDBYS),
+            self.url("postgres", "reader"),
+        ):
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")
 
     def processes(self, application: Application) -> dict[str, list[psutil.Process]]:
         """Every process that takes part, by what it is for; that of the load is not known here."""

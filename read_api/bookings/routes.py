@@ -20,7 +20,7 @@ router = APIRouter(
 )
 
 
-def _records(request: Request) -> OwnRecords[Booking, BookingPage]:
+async def _records(request: Request) -> OwnRecords[Booking, BookingPage]:
     records: OwnRecords[Booking, BookingPage] = request.app.state.bookings
     return records
 

@@ -20,7 +20,7 @@ router = APIRouter(
 )
 
 
-def _records(request: Request) -> OwnRecords[Order, OrderPage]:
+async def _records(request: Request) -> OwnRecords[Order, OrderPage]:
     records: OwnRecords[Order, OrderPage] = request.app.state.orders
     return records
 

@@ -21,7 +21,7 @@ router = APIRouter(
 )
 
 
-def _records(request: Request) -> OwnRecords[WaitlistEntry, WaitlistPage]:
+async def _records(request: Request) -> OwnRecords[WaitlistEntry, WaitlistPage]:
     records: OwnRecords[WaitlistEntry, WaitlistPage] = request.app.state.waitlist
     return records
 

@@ -17,12 +17,12 @@ from write_api.accounts.service import AccountService
 router = APIRouter(prefix="/api/v1", tags=["accounts"], route_class=JsonRoute)
 
 
-def _accounts(request: Request) -> AccountService:
+async def _accounts(request: Request) -> AccountService:
     service: AccountService = request.app.state.accounts
     return service
 
 
-def _passwords(request: Request) -> PasswordService:
+async def _passwords(request: Request) -> PasswordService:
     service: PasswordService = request.app.state.passwords
     return service
 

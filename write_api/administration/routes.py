@@ -29,7 +29,7 @@ MAX_SUBJECT_CHARACTERS = 160
 router = APIRouter(prefix="/api/v1/admin", tags=["administration"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> AdministrationService:
+async def _service(request: Request) -> AdministrationService:
     service: AdministrationService = request.app.state.administration
     return service
 

@@ -16,7 +16,7 @@ from write_api.api_keys.service import ApiKeyService
 router = APIRouter(prefix="/api/v1/api-keys", tags=["API keys"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> ApiKeyService:
+async def _service(request: Request) -> ApiKeyService:
     service: ApiKeyService = request.app.state.api_keys
     return service
 

@@ -25,17 +25,17 @@ from write_api.idempotency import IdempotencyKey
 router = APIRouter(prefix="/api/v1/bookings", tags=["bookings"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> BookingService:
+async def _service(request: Request) -> BookingService:
     service: BookingService = request.app.state.bookings
     return service
 
 
-def _queues(request: Request) -> BookingQueues:
+async def _queues(request: Request) -> BookingQueues:
     queues: BookingQueues = request.app.state.booking_queues
     return queues
 
 
-def _limits(request: Request) -> BookingLimits:
+async def _limits(request: Request) -> BookingLimits:
     limits: BookingLimits = request.app.state.booking_limits
     return limits
 

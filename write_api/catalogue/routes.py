@@ -32,12 +32,12 @@ BULK_PATH = "/api/v1/events/bulk"
 router = APIRouter(prefix="/api/v1/events", tags=["events"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> CatalogueService:
+async def _service(request: Request) -> CatalogueService:
     service: CatalogueService = request.app.state.catalogue
     return service
 
 
-def _ticket_types(request: Request) -> TicketTypeService:
+async def _ticket_types(request: Request) -> TicketTypeService:
     service: TicketTypeService = request.app.state.ticket_types
     return service
 

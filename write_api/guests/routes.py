@@ -15,7 +15,7 @@ from write_api.guests.service import GuestService
 router = APIRouter(prefix="/api/v1", tags=["guests"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> GuestService:
+async def _service(request: Request) -> GuestService:
     service: GuestService = request.app.state.guests
     return service
 

@@ -31,12 +31,12 @@ class Limits(Protocol):
         ...
 
 
-def _service(request: Request) -> OrderService:
+async def _service(request: Request) -> OrderService:
     service: OrderService = request.app.state.orders
     return service
 
 
-def _limits(request: Request) -> Limits:
+async def _limits(request: Request) -> Limits:
     limits: Limits = request.app.state.booking_limits
     return limits
 

@@ -26,7 +26,7 @@ from write_api.organisations.service import OrganisationService
 router = APIRouter(prefix="/api/v1", tags=["organisations"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> OrganisationService:
+async def _service(request: Request) -> OrganisationService:
     service: OrganisationService = request.app.state.organisations
     return service
 

@@ -16,7 +16,7 @@ from write_api.personal_data.service import PersonalDataService
 router = APIRouter(prefix="/api/v1/me", tags=["personal data"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> PersonalDataService:
+async def _service(request: Request) -> PersonalDataService:
     service: PersonalDataService = request.app.state.personal_data
     return service
 

@@ -17,7 +17,7 @@ from write_api.sessions.service import SessionService
 router = APIRouter(prefix="/api/v1", tags=["sessions"], route_class=JsonRoute)
 
 
-def _service(request: Request) -> SessionService:
+async def _service(request: Request) -> SessionService:
     service: SessionService = request.app.state.sessions
     return service
 

@@ -32,12 +32,12 @@ class CountTry(Protocol):
         ...
 
 
-def _service(request: Request) -> WaitlistService:
+async def _service(request: Request) -> WaitlistService:
     service: WaitlistService = request.app.state.waitlist
     return service
 
 
-def _count_try(request: Request) -> CountTry:
+async def _count_try(request: Request) -> CountTry:
     count_try: CountTry = request.app.state.count_try_for_seats
     return count_try
 

@@ -1,5 +1,6 @@
 """The rules of the house that a machine can hold us to."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -23,6 +24,7 @@ PACKAGES = (
 )
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 QUERIES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("queries.sql"))
+ROUTES = [path for path in SOURCES if "Depends(" in path.read_text(encoding="utf-8")]
 MAX_FILE_LINES = 400
 
 
@@ -43,6 +45,22 @@ def test_a_file_has_a_name_that_says_what_it_is_for(path: Path) -> None:
 @pytest.mark.parametrize("path", QUERIES, ids=named)
 def test_each_query_has_a_name_and_a_sentence(path: Path) -> None:
     assert parse_queries(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", ROUTES, ids=named)
+def test_nothing_of_a_route_runs_in_a_thread(path: Path) -> None:
+    """FastAPI runs a plain function in a pool of threads, which costs more than what ours do in there."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    plain = {one.name: one for one in tree.body if isinstance(one, ast.FunctionDef)}
+    depended_on = {
+        argument.id
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Depends"
+        for argument in call.args
+        if isinstance(argument, ast.Name)
+    }
+    routes = {name for name, function in plain.items() if function.decorator_list}
+    assert not (depended_on & plain.keys()) | routes
 
 
 @pytest.mark.parametrize("package", PACKAGES)
