@@ -17,19 +17,35 @@ from write_api.bookings.made import MadeBooking, MadeSeat, made_attendees, made_
 from write_api.bookings.rules import BookableEvent, BookableTicketType
 
 
-def event_from_sale(row: Row) -> BookableEvent:
-    """The event of a row of `select_sale`."""
-    return BookableEvent(
-        status=row["status"],
-        starts_at=row["starts_at"],
-        currency=row["currency"],
-        hold_seconds=row["hold_seconds"],
-        policy_version=row["policy_version"],
+def sale_from_rows(rows: Sequence[Row], time_and_line: Row | None) -> Sale | None:
+    """The sale of the rows of `select_sale`, a ticket type each, and of `select_time_and_line`.
+
+    None where there is no event. What is known of people is not in there.
+    """
+    if not rows:
+        return None
+    first = rows[0]
+    now, awaited = time_and_line_from_row(time_and_line)
+    sold = [row for row in rows if row["id"] is not None]
+    return Sale(
+        event=BookableEvent(
+            status=first["status"],
+            starts_at=first["starts_at"],
+            currency=first["currency"],
+            hold_seconds=first["hold_seconds"],
+            policy_version=first["policy_version"],
+        ),
+        ticket_types=[_ticket_type(row) for row in sold],
+        remaining={row["id"]: row["remaining"] for row in sold},
+        seats={row["id"]: row["seats"] for row in sold},
+        now=now,
+        awaited=awaited,
+        policy=first["policy"],
+        versions=[first["event_version"], *(row["ticket_type_version"] for row in sold)],
     )
 
 
-def ticket_type_from_sale(row: Row) -> BookableTicketType:
-    """The ticket type of a row of `select_sale`."""
+def _ticket_type(row: Row) -> BookableTicketType:
     return BookableTicketType(
         id=row["id"],
         name=row["name"],
@@ -70,12 +86,6 @@ class MadeBatch(NamedTuple):
 
     bookings: list[MadeBooking]
     remaining: Mapping[int, int]
-
-
-def versions_from_sale(rows: Sequence[Row]) -> list[str]:
-    """Of the rows of `select_sale`: what `insert_bookings` compares."""
-    ticket_types = [row["ticket_type_version"] for row in rows if row["id"] is not None]
-    return [rows[0]["event_version"], *ticket_types]
 
 
 def parameters_of(

@@ -89,6 +89,8 @@ class Sale:
     """What new bookings keep, as in read_side; None is the platform's."""
     versions: Sequence[str] = ()
     """Of the event and of each ticket type: another one is another row."""
+    seats: Mapping[int, int] = field(default_factory=dict)
+    """How many can be sold in all, by ticket type."""
 
     def remaining_after(self, grants: Iterable["Grant"]) -> dict[int, int]:
         """Seats left by ticket type; a grant that is there twice counts twice."""

@@ -44,26 +44,26 @@ class WaitlistSale:
 
         The stock is read and not locked: seats that come free meanwhile are offered within a moment.
         """
-        event = await self._store.lock_event(connection, event_id)
-        if event is None:
+        sale = await self._store.share_sale(connection, event_id)
+        if sale is None:
             raise no_event(event_id)
-        ticket_types = await self._store.ticket_types(connection, event_id)
-        ticket_type = chosen_ticket_type(ticket_types, ticket_type_id)
+        ticket_type = chosen_ticket_type(sale.ticket_types, ticket_type_id)
         if isinstance(ticket_type, Refusal):
             raise problem_of(ticket_type)
-        remaining, seats = await self._store.seats_left(connection, event_id, ticket_type_id)
-        if quantity > seats:
-            raise Problem(problems.INVALID_REQUEST, f"There are {seats} of these seats in all.")
+        if quantity > sale.seats[ticket_type_id]:
+            raise Problem(
+                problems.INVALID_REQUEST, f"There are {sale.seats[ticket_type_id]} of these seats in all."
+            )
         seats_before = await self._store.seats_before(connection, event_id, [ticket_type], [person_id])
-        now, awaited = await self._store.time_and_line(connection, event_id)
+        remaining = sale.remaining[ticket_type_id]
         refusal = refusal_to_book(
-            event,
+            sale.event,
             ticket_type,
             remaining=remaining,
             quantity=quantity,
-            now=now,
+            now=sale.now,
             seats_before=seats_before.get((ticket_type_id, person_id), 0),
-            awaited=awaited.get(ticket_type_id),
+            awaited=sale.awaited.get(ticket_type_id),
         )
         if refusal is None:
             detail = f"{remaining} seats are left, and nobody waits for them: book them now."

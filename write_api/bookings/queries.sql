@@ -35,11 +35,11 @@ WITH queue AS MATERIALIZED (
 SELECT count(*) FROM stock
 
 -- select_sale --
--- What is on sale, read under the locks: a row a ticket type, or one of nulls for an event without any.
+-- What is on sale, as of now or of the locks: a row a ticket type, or one of nulls for an event without any.
 SELECT
     e.status, e.starts_at, e.currency, e.hold_seconds, e.policy_version, e.xmin::text AS event_version,
     t.id, t.name, t.price_minor, t.sales_start_at, t.sales_end_at, t.per_person_limit, s.remaining,
-    t.xmin::text AS ticket_type_version,
+    t.xmin::text AS ticket_type_version, t.capacity + t.oversell_seats AS seats,
     CASE WHEN e.policy_version > 0 THEN (
         SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = e.id AND p.version = e.policy_version
     ) END AS policy
@@ -48,12 +48,6 @@ LEFT JOIN (
     ticket_types t JOIN ticket_stock s ON s.event_id = t.event_id AND s.ticket_type_id = t.id
 ) ON t.event_id = e.id AND s.event_id = e.id
 WHERE e.id = %(event_id)s ORDER BY t.position
-
--- select_stock --
--- Seats left, without a lock: as of now, and maybe gone at once; and how many there are in all.
-SELECT s.remaining, t.capacity + t.oversell_seats AS seats
-FROM ticket_stock s JOIN ticket_types t ON t.event_id = s.event_id AND t.id = s.ticket_type_id
-WHERE s.event_id = %(event_id)s AND s.ticket_type_id = %(ticket_type_id)s
 
 -- select_time_and_line --
 -- A statement of its own, so that time and waitlist are read after the locks were granted: with the locks, it

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -14,14 +15,12 @@ from write_api.bookings.assumed import AssumedSale
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batch_statement import (
     MadeBatch,
-    event_from_sale,
     made_batch,
     made_before_from_rows,
     made_before_parameters,
     parameters_of,
-    ticket_type_from_sale,
+    sale_from_rows,
     time_and_line_from_row,
-    versions_from_sale,
 )
 from write_api.bookings.grants import Grant, Sale, Wish
 from write_api.bookings.locked import EndedBooking, LockedBooking
@@ -75,25 +74,28 @@ class BookingStore:
                 made_before = await connection.execute(
                     self._queries["select_made_before"], made_before_parameters(event_id, names)
                 )
-        rows = await selling.fetchall()
-        if not rows:
+        sale = sale_from_rows(await selling.fetchall(), await time_and_line.fetchone())
+        if sale is None:
             return None
-        ticket_types = [ticket_type_from_sale(row) for row in rows if row["id"] is not None]
-        now, awaited = time_and_line_from_row(await time_and_line.fetchone())
-        seats_before = await self.seats_before(
-            connection, event_id, ticket_types, {wish.person_id for wish in wishes}
+        people = {wish.person_id for wish in wishes}
+        return replace(
+            sale,
+            made_before={} if made_before is None else made_before_from_rows(await made_before.fetchall()),
+            seats_before=await self.seats_before(connection, event_id, sale.ticket_types, people),
         )
-        return Sale(
-            event_from_sale(rows[0]),
-            ticket_types,
-            {row["id"]: row["remaining"] for row in rows},
-            now,
-            {} if made_before is None else made_before_from_rows(await made_before.fetchall()),
-            seats_before,
-            awaited,
-            rows[0]["policy"],
-            versions_from_sale(rows),
-        )
+
+    async def share_sale(self, connection: Connection, event_id: int) -> Sale | None:
+        """The event, which can't change until the transaction ends, with what is on sale; None without one.
+
+        The stock is not locked: what is left may go at once, and more may come.
+        """
+        key = {"event_id": event_id}
+        async with connection.pipeline():
+            await connection.execute(self._queries["join_queue_of_event"], key)
+            await connection.execute(self._queries["lock_event"], key)
+            selling = await connection.execute(self._queries["select_sale"], key)
+            time_and_line = await connection.execute(self._queries["select_time_and_line"], key)
+        return sale_from_rows(await selling.fetchall(), await time_and_line.fetchone())
 
     async def seats_before(
         self,
@@ -116,12 +118,6 @@ class BookingStore:
         }
         cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
         return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in await cursor.fetchall()}
-
-    async def seats_left(self, connection: Connection, event_id: int, ticket_type_id: int) -> tuple[int, int]:
-        """How many seats are left now, which others may take meanwhile, and how many there are in all."""
-        key = {"event_id": event_id, "ticket_type_id": ticket_type_id}
-        row = await self._row(connection, "select_stock", key)
-        return (0, 0) if row is None else (row["remaining"], row["seats"])
 
     async def time_and_line(self, connection: Connection, event_id: int) -> tuple[datetime, dict[int, int]]:
         """The server's time, and by ticket type the smallest number of seats that somebody waits for.

@@ -2,7 +2,7 @@
 
 from contracts import problems
 from contracts.waitlist import WaitlistEntry, WaitlistPage, waitlist_entry_from_row, waitlist_page
-from service_kit.database import Connection, Pool
+from service_kit.database import Connection, Pool, Row
 from service_kit.fields import MAX_ID
 from service_kit.problem_responses import Problem
 from write_api.offered_seats import Decline, OfferSeats
@@ -41,21 +41,26 @@ class WaitlistService:
         Raises Problem NOT_FOUND, INVALID_REQUEST, SEATS_ARE_FREE, EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT,
         WAITLIST_FULL, and CONFLICT where the person waits for another number of seats.
         """
-        async with self._pool.connection() as connection, connection.transaction():
-            ticket_type_id = await self._sale.ticket_type_of(connection, body.event_id, body.ticket_type_id)
-            await self._store.lock_line(connection, ticket_type_id)
-            entry_id = await self._entry_of_before(connection, person_id, body, ticket_type_id)
-            is_new = entry_id is None
-            if entry_id is None:
-                await self._sale.require_waiting(
-                    connection,
-                    event_id=body.event_id,
-                    ticket_type_id=ticket_type_id,
-                    person_id=person_id,
-                    quantity=body.quantity,
+        # Whoever wants the same waits for the line, so what can be sent together is.
+        async with self._pool.connection() as connection, connection.pipeline():
+            async with connection.transaction():
+                ticket_type_id = await self._sale.ticket_type_of(
+                    connection, body.event_id, body.ticket_type_id
                 )
-                entry_id = await self._insert(connection, person_id, body, ticket_type_id)
-            entry = await self._entry(connection, entry_id, person_id)
+                await self._store.lock_line(connection, ticket_type_id)
+                entry_id = await self._entry_of_before(connection, person_id, body, ticket_type_id)
+                is_new = entry_id is None
+                if entry_id is None:
+                    await self._sale.require_waiting(
+                        connection,
+                        event_id=body.event_id,
+                        ticket_type_id=ticket_type_id,
+                        person_id=person_id,
+                        quantity=body.quantity,
+                    )
+                    entry_id = await self._insert(connection, person_id, body, ticket_type_id)
+                reading = await self._store.begin_entry(connection, entry_id, person_id)
+            entry = _own(entry_id, await reading())  # after the commit was sent
         if is_new:
             self._offers.kick(body.event_id)  # seats may have come free before anybody could see who waits
         return entry, is_new
@@ -150,7 +155,11 @@ class WaitlistService:
                 raise
 
     async def _entry(self, connection: Connection, entry_id: int, person_id: int) -> WaitlistEntry:
-        row = await self._store.entry(connection, entry_id, person_id)
-        if row is None:
-            raise Problem(problems.NOT_FOUND, f"You have no entry {entry_id} on a waitlist.")
-        return waitlist_entry_from_row(row)
+        return _own(entry_id, await self._store.entry(connection, entry_id, person_id))
+
+
+def _own(entry_id: int, row: Row | None) -> WaitlistEntry:
+    """Raises Problem NOT_FOUND where there is no row."""
+    if row is None:
+        raise Problem(problems.NOT_FOUND, f"You have no entry {entry_id} on a waitlist.")
+    return waitlist_entry_from_row(row)

@@ -1,6 +1,6 @@
 """The table of the waitlist."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -68,7 +68,14 @@ class WaitlistStore:
 
     async def entry(self, connection: Connection, entry_id: int, person_id: int) -> Row | None:
         """A person's own entry, if there is one."""
-        return await self._row(connection, "select_entry", {"entry_id": entry_id, "person_id": person_id})
+        return await (await self.begin_entry(connection, entry_id, person_id))()
+
+    async def begin_entry(
+        self, connection: Connection, entry_id: int, person_id: int
+    ) -> Callable[[], Awaitable[Row | None]]:
+        """As `entry`; in a pipeline the answer can be awaited after the commit was sent."""
+        key = {"entry_id": entry_id, "person_id": person_id}
+        return (await connection.execute(self._queries["select_entry"], key)).fetchone
 
     async def entries(self, connection: Connection, person_id: int, *, before: int, limit: int) -> list[Row]:
         """At most `limit` of a person's entries with ids below `before`, newest first."""
