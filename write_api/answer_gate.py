@@ -36,7 +36,8 @@ _LOG = logging.getLogger(__name__)
 
 MAX_WAITING = 8192
 POLL_SECONDS = 0.001
-"""Between two polls at least."""
+POLL_SHARE = 1 / 30
+"""Between two polls at least: so long, or this share of what confirmations take."""
 REMEMBERED_CONFIRMATIONS = 16
 EARLY_SHARE = 0.9
 """Of the lower quartile of what the last confirmations took: nobody asks for the next one before. Some of
@@ -242,15 +243,14 @@ class AnswerGate:
             if not self._arrived:
                 self._someone_waits.clear()
             if self._unconfirmed:
-                await asyncio.sleep(self._poll_seconds)
                 await self._rest()
 
     async def _rest(self) -> None:
         """Returns when somebody has arrived, or those who wait longest may be confirmed by now."""
         took_seconds = sorted(self._took_seconds)
-        usual_seconds = EARLY_SHARE * took_seconds[len(took_seconds) // 4] if took_seconds else 0.0
-        until = self._unconfirmed[0].since + min(usual_seconds, MAX_PAUSE_SECONDS)
-        pause_seconds = until - time.monotonic()
+        usual_seconds = min(took_seconds[len(took_seconds) // 4], MAX_PAUSE_SECONDS) if took_seconds else 0.0
+        await asyncio.sleep(max(self._poll_seconds, POLL_SHARE * usual_seconds))
+        pause_seconds = self._unconfirmed[0].since + EARLY_SHARE * usual_seconds - time.monotonic()
         if pause_seconds > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
