@@ -6,17 +6,18 @@ is, so that a refusal and an answer say it alike.
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import NamedTuple
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import problems
+from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from service_kit.rate_limits import Limit, RateLimiter, Taken
 
-POLICY_HEADER = "RateLimit-Policy"
-LEFT_HEADER = "RateLimit"
+_POLICY_HEADER = b"ratelimit-policy"
+_LEFT_HEADER = b"ratelimit"
 
 _TOLD: ContextVar[dict[str, Taken] | None] = ContextVar("told_limits", default=None)
 
@@ -37,11 +38,7 @@ async def count_or_refuse(
 
     Raises Problem TOO_MANY_REQUESTS, which begins with the sentence `refusal`, where any of them refuses.
     """
-    judged = judge(await limiter.take(*asked, count=count), refusal=refusal)
-    for one in judged.told:
-        tell(one)
-    if judged.problem is not None:
-        raise judged.problem
+    tell_or_refuse(judge(await limiter.take(*asked, count=count), refusal=refusal))
 
 
 class Judged(NamedTuple):
@@ -51,9 +48,20 @@ class Judged(NamedTuple):
     problem: Problem | None
 
 
+def tell_or_refuse(judged: Judged) -> None:
+    """Have the answer to the request in progress say what it must. Raises the Problem, if it is one."""
+    for one in judged.told:
+        tell(one)
+    if judged.problem is not None:
+        raise judged.problem
+
+
 def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
     """What is told of a request: of its first limit, and of the one that refuses for longest."""
-    if not any(one.retry_after_seconds for one in taken):
+    for one in taken:
+        if one.retry_after_seconds:
+            break
+    else:
         return Judged((taken[0],), None)
     worst = max(taken, key=lambda one: one.retry_after_seconds)
     problem = Problem(
@@ -64,21 +72,27 @@ def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
     return Judged((taken[0],) if worst is taken[0] else (taken[0], worst), problem)
 
 
-def headers_of(*taken: Taken) -> dict[str, str]:
-    """The two headers; `t` is when there is room again for one who has none left, else for all."""
-    return {
-        POLICY_HEADER: ", ".join([_policy(one.limit) for one in taken]),
-        LEFT_HEADER: ", ".join(
-            [
-                f'"{one.limit.name}";r={one.remaining};t={one.retry_after_seconds or one.reset_seconds}'
-                for one in taken
-            ]
-        ),
-    }
+def raw_headers_of(taken: Sequence[Taken]) -> RawHeaders:
+    """The two headers, as they are sent; none where nothing was counted.
+
+    `t` is when there is room again for one who has none left, else for all.
+    """
+    if not taken:
+        return ()
+    policies, left = b"", b""
+    for limit, remaining, reset_seconds, retry_after_seconds in taken:
+        separator = b", " if left else b""
+        name, policy = _name_and_policy(limit)
+        policies += separator + policy
+        left += b"%b%b;r=%d;t=%d" % (separator, name, remaining, retry_after_seconds or reset_seconds)
+    return (_POLICY_HEADER, policies), (_LEFT_HEADER, left)
 
 
-def _policy(limit: Limit) -> str:
-    return f'"{limit.name}";q={limit.count};w={limit.seconds:.0f}'
+@lru_cache(maxsize=100)
+def _name_and_policy(limit: Limit) -> tuple[bytes, bytes]:
+    """What is said of a limit to everybody."""
+    name = f'"{limit.name}"'.encode()
+    return name, b"%b;q=%d;w=%.0f" % (name, limit.count, limit.seconds)
 
 
 class RateLimitHeaders:
@@ -97,7 +111,7 @@ class RateLimitHeaders:
 
         async def telling_send(message: Message) -> None:
             if message["type"] == "http.response.start" and told:
-                MutableHeaders(scope=message).update(headers_of(*told.values()))
+                message["headers"] = [*message["headers"], *raw_headers_of(tuple(told.values()))]
             await send(message)
 
         try:

@@ -5,12 +5,11 @@ rate n/w. It allows n at once, n in each w from then on, and has no window edge 
 Source: ITU-T I.371, annex A, in the virtual scheduling form; one script does it for all keys of a request, so
 that either all are counted or none.
 
-Redis only counts: where it is away, each process counts for itself until it is back.
+Redis only counts: where it is away, each process counts for itself until it is back. Who may not wait for
+Redis at all counts by `reconciled_limits`, under the same rule.
 """
 
 import asyncio
-import hashlib
-import logging
 import math
 import time
 from collections import OrderedDict
@@ -18,25 +17,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from service_kit.limit_scripts import LimitScript
 
-TIMEOUT_SECONDS = 0.5
-MAX_CONNECTIONS = 16
-PAUSE_SECONDS = 1.0
 MAX_LOCAL_KEYS = 100_000
-_MICROSECONDS = 1_000_000
-
-_LOG = logging.getLogger(__name__)
+MICROSECONDS = 1_000_000
+"""In a second."""
 
 # KEYS: of all requests, one a limit. ARGV: numbers in one text, of each request how many to take (-1 gives
 # one back), of how many limits, and of each of them the microseconds of one and of all. Requests are counted
 # in their order, each under all of its limits or under none. Answers numbers in one text, of each limit the
-# microseconds until it has room (0: it has), and those until it is paid back. One text, since the client
-# takes microseconds for each value that it sends or reads.
+# microseconds until it has room (0: it has), and those until it is paid back. `count_all` is the same rule.
 _SCRIPT = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -66,25 +56,27 @@ while counted < #KEYS do
 end
 return table.concat(answer, ' ')
 """
-_SCRIPT_SHA1 = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 MAX_REQUESTS_PER_SCRIPT = 200
 """Redis serves nobody else meanwhile: some milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Limit:
-    """At most `count` in `seconds`, each key on its own; `name` is part of the key and of what people see."""
+    """At most `count` in `seconds`, each key on its own; `name` is part of the key and of what people see.
+
+    It equals itself alone: a cache finds it without looking at its values.
+    """
 
     name: str
     count: int
     seconds: float
-    one_microseconds: int = field(init=False, compare=False)
+    one_microseconds: int = field(init=False)
     """How long it takes to pay one back."""
-    all_microseconds: int = field(init=False, compare=False)
+    all_microseconds: int = field(init=False)
     """How long it takes to pay all of them back."""
 
     def __post_init__(self) -> None:
-        one = math.ceil(self.seconds * _MICROSECONDS / self.count)
+        one = math.ceil(self.seconds * MICROSECONDS / self.count)
         object.__setattr__(self, "one_microseconds", one)
         object.__setattr__(self, "all_microseconds", one * self.count)
 
@@ -104,6 +96,78 @@ class Taken(NamedTuple):
     """0 where the request is within the limit."""
 
 
+class Count:
+    """What one key has taken of a limit, as this process knows it; all in microseconds of its clock."""
+
+    __slots__ = ("heard_at", "key", "limit", "paid_back_at", "untold")
+
+    def __init__(self, limit: Limit, key: str) -> None:
+        self.limit = limit
+        self.key = key
+        self.paid_back_at = 0
+        """When all that was taken is paid back; what is past says no more than that."""
+        self.heard_at = 0
+        """What `paid_back_at` was when others had heard of it last; without others, never."""
+        self.untold = 0
+        """What was taken since, by the time that it takes to pay it back."""
+
+
+class LocalCounts:
+    """The counts of one process, of bounded number: what is unused for longest is forgotten."""
+
+    def __init__(self) -> None:
+        self._counts: OrderedDict[str, Count] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def of(self, asked: Sequence[tuple[Limit, str]]) -> list[Count]:
+        """The count of each (limit, key): what is not known has taken nothing."""
+        found = []
+        for limit, name in asked:
+            key = key_of(limit, name)
+            count = self._counts.get(key)
+            if count is None:
+                count = self._counts[key] = Count(limit, key)
+                while len(self._counts) > MAX_LOCAL_KEYS:
+                    self._counts.popitem(last=False)
+            else:
+                self._counts.move_to_end(key)
+            found.append(count)
+        return found
+
+
+def key_of(limit: Limit, name: str) -> str:
+    """How what is counted is called, in each process and in Redis."""
+    return f"limit:{limit.name}:{name}"
+
+
+def count_all(counts: Sequence[Count], take: int, now: int) -> list[Taken]:
+    """The rule, for one request: takes so many of each (-1 gives one back), or none if one has no room.
+
+    `now` is in microseconds of the clock of the counts. Comparisons are spelt out: each call would cost as
+    much as all the arithmetic.
+    """
+    decided, is_allowed = [], True
+    for count in counts:
+        limit = count.limit
+        before = count.paid_back_at if count.paid_back_at > now else now
+        after = before + take * limit.one_microseconds
+        after = after if after > now else now
+        wait = after - limit.all_microseconds - now
+        if wait > 0:
+            is_allowed = False
+            decided.append((count, before, wait))
+        else:
+            decided.append((count, after, 0))
+    taken = []
+    for count, paid_back_at, wait in decided:
+        if is_allowed:
+            count.paid_back_at = paid_back_at
+        taken.append(_taken(count.limit, wait, paid_back_at - now))
+    return taken
+
+
 class _Asked(NamedTuple):
     """A request that waits to be counted in Redis, as the script takes it."""
 
@@ -119,24 +183,9 @@ class RateLimiter:
     """
 
     def __init__(self, url: str | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._redis = (
-            None
-            if url is None
-            else Redis.from_pool(
-                BlockingConnectionPool.from_url(
-                    url,
-                    max_connections=MAX_CONNECTIONS,
-                    timeout=TIMEOUT_SECONDS,
-                    socket_timeout=TIMEOUT_SECONDS,
-                    socket_connect_timeout=TIMEOUT_SECONDS,
-                    retry=Retry(NoBackoff(), 0),
-                )
-            )
-        )
-        self._connection: AbstractConnection | None = None
+        self._script = None if url is None else LimitScript(url, _SCRIPT, clock=clock)
         self._clock = clock
-        self._local: OrderedDict[str, int] = OrderedDict()
-        self._away_until = -math.inf
+        self._local = LocalCounts()
         self._asked: list[_Asked] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -153,47 +202,44 @@ class RateLimiter:
 
     async def close(self) -> None:
         """Closes the connections; nobody may ask any more."""
-        if self._redis is not None:
-            await self._drop_connection(self._redis)
-            await self._redis.aclose()
+        if self._script is not None:
+            await self._script.close()
 
     async def _count(self, asked: Sequence[tuple[Limit, str]], take: int) -> list[Taken]:
-        keys = [f"limit:{limit.name}:{key}" for limit, key in asked]
         told = None
-        if self._redis is not None and not self._is_away:
-            told = await self._in_redis(self._redis, keys, asked, take)
+        if self._script is not None and not self._script.is_away:
+            told = await self._in_redis(self._script, asked, take)
         if told is None:
-            told = self._in_process(keys, [limit for limit, _ in asked], take)
+            return count_all(self._local.of(asked), take, int(self._clock() * MICROSECONDS))
         return [
             _taken(limit, wait, owed)
             for (limit, _), wait, owed in zip(asked, told[::2], told[1::2], strict=True)
         ]
 
     def _in_redis(
-        self, redis: Redis, keys: Sequence[str], asked: Sequence[tuple[Limit, str]], take: int
+        self, script: LimitScript, asked: Sequence[tuple[Limit, str]], take: int
     ) -> "asyncio.Future[list[int] | None]":
         """Of each the microseconds to wait, and those owed; None where Redis is away."""
         answer: asyncio.Future[list[int] | None] = asyncio.get_running_loop().create_future()
+        keys = [key_of(limit, name) for limit, name in asked]
         numbers = [take, len(keys)]
         for limit, _ in asked:
             numbers += (limit.one_microseconds, limit.all_microseconds)
         self._asked.append(_Asked(keys, numbers, answer))
         if self._asking is None:
-            self._asking = asyncio.create_task(self._ask_redis(redis), name="rate-limits")
+            self._asking = asyncio.create_task(self._ask_redis(script), name="rate-limits")
         return answer
 
-    @property
-    def _is_away(self) -> bool:
-        return self._clock() < self._away_until
-
-    async def _ask_redis(self, redis: Redis) -> None:
+    async def _ask_redis(self, script: LimitScript) -> None:
         """Asks for all who ask in the same turn of the loop, then for all who came while that took."""
         try:
             await asyncio.sleep(0)
             while self._asked:
                 asked = self._asked[:MAX_REQUESTS_PER_SCRIPT]
                 del self._asked[:MAX_REQUESTS_PER_SCRIPT]
-                told = None if self._is_away else await self._told_by_redis(redis, asked)
+                keys = [key for one in asked for key in one.keys]
+                numbers = " ".join([str(number) for one in asked for number in one.numbers])
+                told = None if script.is_away else await script.run(keys, numbers)
                 place = 0
                 for one in asked:
                     values = 2 * len(one.keys)
@@ -206,77 +252,11 @@ class RateLimiter:
                 one.answer.cancel()
             self._asked.clear()
 
-    async def _told_by_redis(self, redis: Redis, asked: Sequence[_Asked]) -> list[int] | None:
-        keys = [key for one in asked for key in one.keys]
-        numbers = " ".join([str(number) for one in asked for number in one.numbers])
-        command = _packed(("EVALSHA", _SCRIPT_SHA1, str(len(keys)), *keys, numbers))
-        try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                told = [int(number) for number in (await self._answer_of(redis, command)).split()]
-        except (RedisError, OSError, TimeoutError) as error:
-            await self._drop_connection(redis)
-            if self._away_until == -math.inf:
-                _LOG.warning("limits are counted alone", extra={"reason": type(error).__name__})
-            self._away_until = self._clock() + PAUSE_SECONDS
-            return None
-        if self._away_until != -math.inf:
-            _LOG.info("limits are counted together again")
-            self._away_until = -math.inf
-        return told
-
-    async def _answer_of(self, redis: Redis, command: bytes) -> bytes:
-        """What Redis answers on the one connection that is kept: its client's own way costs twice as much."""
-        if self._connection is None:
-            self._connection = await redis.connection_pool.get_connection()  # type: ignore[no-untyped-call]
-        connection = self._connection
-        await connection.send_packed_command(command, check_health=False)
-        try:
-            answer: bytes = await connection.read_response()
-        except NoScriptError:  # Redis is new
-            await redis.script_load(_SCRIPT)
-            await connection.send_packed_command(command, check_health=False)
-            answer = await connection.read_response()
-        return answer
-
-    async def _drop_connection(self, redis: Redis) -> None:
-        """One with half an answer on the way is of no use any more."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-            await redis.connection_pool.release(connection)
-
-    def _in_process(self, keys: Sequence[str], limits: Sequence[Limit], take: int) -> list[int]:
-        """The script's arithmetic, on a dictionary of bounded size that forgets the longest unused."""
-        now = int(self._clock() * _MICROSECONDS)
-        before = [max(self._local.get(key, now), now) for key in keys]
-        after = [
-            max(at + take * limit.one_microseconds, now) for at, limit in zip(before, limits, strict=True)
-        ]
-        waits = [max(at - limit.all_microseconds - now, 0) for at, limit in zip(after, limits, strict=True)]
-        if any(waits):
-            after = [at if wait else then for at, wait, then in zip(before, waits, after, strict=True)]
-        else:
-            for key, at in zip(keys, after, strict=True):
-                self._local[key] = at
-                self._local.move_to_end(key)
-        while len(self._local) > MAX_LOCAL_KEYS:
-            self._local.popitem(last=False)
-        return [number for wait, at in zip(waits, after, strict=True) for number in (wait, at - now)]
-
-
-def _packed(words: Sequence[str]) -> bytes:
-    """A command as Redis reads it (RESP)."""
-    encoded = [word.encode() for word in words]
-    return b"*%d\r\n" % len(encoded) + b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded])
-
 
 def _taken(limit: Limit, wait_microseconds: int, owed_microseconds: int) -> Taken:
+    """As people are told: so many whole seconds, and no fewer."""
+    reset_seconds = -(-owed_microseconds // MICROSECONDS)
     if wait_microseconds:
-        return Taken(limit, 0, _seconds(owed_microseconds), _seconds(wait_microseconds))
+        return Taken(limit, 0, reset_seconds, -(-wait_microseconds // MICROSECONDS))
     free_microseconds = limit.all_microseconds - owed_microseconds
-    return Taken(limit, max(0, free_microseconds // limit.one_microseconds), _seconds(owed_microseconds), 0)
-
-
-def _seconds(microseconds: int) -> int:
-    """So many seconds and no fewer; none for what is past."""
-    return max(0, -(-microseconds // _MICROSECONDS))
+    return Taken(limit, free_microseconds // limit.one_microseconds, reset_seconds, 0)

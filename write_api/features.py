@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from mini_auth.guest_links import GuestLinkDesk
 from service_kit.database import Pool
 from service_kit.rate_limits import RateLimiter
+from service_kit.reconciled_limits import ReconciledLimiter
 from write_api.account_links import AccountLinks
 from write_api.accounts import routes as accounts_routes
 from write_api.accounts.administered import AccountAdministration
@@ -140,7 +141,9 @@ class Features:
 
         rate_limiter = RateLimiter(self.settings.redis)
         stack.push_async_callback(rate_limiter.close)
-        booking_limits = BookingLimits(rate_limiter, times=self.settings.request_limits_times)
+        tries = ReconciledLimiter(self.settings.redis)
+        stack.push_async_callback(tries.close)
+        booking_limits = BookingLimits(tries, times=self.settings.request_limits_times)
         app.state.booking_limits = booking_limits
         app.state.count_try_for_seats = booking_limits.count_try
         waitlist = WaitlistService(

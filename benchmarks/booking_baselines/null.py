@@ -50,5 +50,5 @@ class _ConstantQueues:
 class _NoLimits:
     """Counts nothing."""
 
-    async def judge_try(self, *, person_id: int, address: str) -> Judged:  # noqa: ARG002
+    def judge_try(self, *, person_id: int, address: str, tries: int = 1) -> Judged:  # noqa: ARG002
         return UNLIMITED

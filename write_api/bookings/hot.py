@@ -18,7 +18,7 @@ from service_kit.client_address import ADDRESS_HEADER, address_of
 from service_kit.fields import MAX_ID
 from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, RawHeaders, answer_of, raw_headers
 from service_kit.problem_responses import Problem, error_response, problem_response
-from service_kit.rate_limit_headers import headers_of
+from service_kit.rate_limit_headers import raw_headers_of
 from write_api.answer_gate import ConfirmedAnswers
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.grants import Wish
@@ -73,8 +73,8 @@ class HotBooking(HotRoute):
         told: RawHeaders = ()
         try:
             limits: BookingLimits = self._app.state.booking_limits
-            judged = await limits.judge_try(person_id=wish.person_id, address=_client_address(request))
-            told = raw_headers(headers_of(*judged.told))
+            judged = limits.judge_try(person_id=wish.person_id, address=_client_address(request))
+            told = raw_headers_of(judged.told)
             if judged.problem is not None:
                 raise judged.problem
             queues: BookingQueues = self._app.state.booking_queues

@@ -7,8 +7,9 @@ A limit is of a person, who may be anywhere; the other is of an address, for tho
 import ipaddress
 from functools import lru_cache
 
-from service_kit.rate_limit_headers import Judged, count_or_refuse, judge
-from service_kit.rate_limits import Limit, RateLimiter
+from service_kit.rate_limit_headers import Judged, judge, tell_or_refuse
+from service_kit.rate_limits import Limit
+from service_kit.reconciled_limits import ReconciledLimiter
 
 BY_PERSON = Limit("booking", 60, 60)
 """A person in a rush tries each second, for a minute, and each second from then on."""
@@ -20,27 +21,29 @@ _REFUSAL = "More bookings are tried than are taken."
 
 
 class BookingLimits:
-    """Counts tries in `limiter`; `times` as many as the limits say, for tests and for one machine."""
+    """Counts tries in `limiter`; `times` as many as the limits say, for tests and for one machine.
 
-    def __init__(self, limiter: RateLimiter, *, times: int = 1) -> None:
+    Nobody waits: a try is the one thing that thousands do in the same second.
+    """
+
+    def __init__(self, limiter: ReconciledLimiter, *, times: int = 1) -> None:
         self._limiter = limiter
         self._by_person = BY_PERSON.times(times)
         self._by_address = BY_ADDRESS.times(times)
 
-    async def count_try(self, *, person_id: int, address: str, tries: int = 1) -> None:
+    def count_try(self, *, person_id: int, address: str, tries: int = 1) -> None:
         """Counts a try before it is decided; that of an order as one of each of its bookings.
 
         Raises Problem TOO_MANY_REQUESTS.
         """
-        asked = self._asked(person_id, address)
-        await count_or_refuse(self._limiter, *asked, refusal=_REFUSAL, count=tries)
+        tell_or_refuse(self.judge_try(person_id=person_id, address=address, tries=tries))
 
-    async def judge_try(self, *, person_id: int, address: str) -> Judged:
+    def judge_try(self, *, person_id: int, address: str, tries: int = 1) -> Judged:
         """As `count_try`, for who puts it on the answer by themselves."""
-        return judge(await self._limiter.take(*self._asked(person_id, address)), refusal=_REFUSAL)
-
-    def _asked(self, person_id: int, address: str) -> tuple[tuple[Limit, str], tuple[Limit, str]]:
-        return (self._by_person, str(person_id)), (self._by_address, _network(address))
+        taken = self._limiter.take(
+            (self._by_person, str(person_id)), (self._by_address, _network(address)), count=tries
+        )
+        return judge(taken, refusal=_REFUSAL)
 
 
 @lru_cache(maxsize=10_000)

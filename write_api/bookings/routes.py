@@ -73,7 +73,7 @@ async def create_booking(
 
     Repeated with the same `Idempotency-Key` within 24 hours, it books nothing more and answers the same.
     """
-    await limits.count_try(person_id=person.person_id, address=client_address(request))
+    limits.count_try(person_id=person.person_id, address=client_address(request))
     return await queues.create(person.person_id, body, idempotency_key=idempotency_key)
 
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/orders", tags=["orders"], route_class=JsonRou
 class Limits(Protocol):
     """The bookings' limits: an order counts as a try of each of its items."""
 
-    async def count_try(self, *, person_id: int, address: str, tries: int = 1) -> None:
+    def count_try(self, *, person_id: int, address: str, tries: int = 1) -> None:
         """Raises Problem TOO_MANY_REQUESTS."""
         ...
 
@@ -74,7 +74,7 @@ async def place_order(
     A refusal names the first item that it is for by `item`, its index, and all of them in `refused_items`.
     Repeated with the same `Idempotency-Key` within 24 hours, it books nothing more and answers the same.
     """
-    await limits.count_try(person_id=person.person_id, address=client_address(request), tries=len(body.items))
+    limits.count_try(person_id=person.person_id, address=client_address(request), tries=len(body.items))
     return await service.place(person.person_id, body, idempotency_key=idempotency_key)
 
 

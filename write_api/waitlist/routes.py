@@ -3,7 +3,6 @@
 Each region answers reads by itself (read_api); those here are for what its reader does not have yet.
 """
 
-from collections.abc import Awaitable
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -27,7 +26,7 @@ router = APIRouter(prefix="/api/v1/waitlist", tags=["waitlist"], route_class=Jso
 class CountTry(Protocol):
     """How often somebody may ask for seats, be it to book them or to wait for them."""
 
-    def __call__(self, *, person_id: int, address: str) -> Awaitable[None]:
+    def __call__(self, *, person_id: int, address: str) -> None:
         """Counts one try. Raises Problem TOO_MANY_REQUESTS."""
         ...
 
@@ -75,7 +74,7 @@ async def join_waitlist(
 
     Repeated, it answers the entry that you have, with 200.
     """
-    await count_try(person_id=person.person_id, address=client_address(request))
+    count_try(person_id=person.person_id, address=client_address(request))
     entry, is_new = await service.join(person.person_id, body)
     if not is_new:
         response.status_code = 200

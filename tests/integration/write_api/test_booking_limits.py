@@ -1,5 +1,7 @@
 """Nobody asks for seats faster than people do, and nobody is limited by what others do elsewhere."""
 
+import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -10,8 +12,15 @@ import pytest
 
 from contracts import problems
 from service_kit.problem_responses import Problem
-from service_kit.rate_limits import RateLimiter
-from tests.integration.write_api.application import Application, Customer, Database, running_application
+from service_kit.reconciled_limits import ReconciledLimiter
+from tests.integration.write_api.application import (
+    Application,
+    Customer,
+    Database,
+    eventually,
+    running_application,
+)
+from tests.scratch_redis import scratch_redis
 from write_api.bookings.limits import BY_ADDRESS, BY_PERSON, BookingLimits
 
 HERE, ELSEWHERE = "203.0.113.7", "203.0.113.8"
@@ -58,7 +67,7 @@ async def test_a_try_that_finds_nothing_counts_and_says_so(strict: Application) 
     person = await strict.sign_up()
     answers = [await book(person, 9_000_000_000) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [404] * 3
-    left = [int(answer.headers["RateLimit"].partition("r=")[2].partition(";")[0]) for answer in answers]
+    left = [left_of(answer) for answer in answers]
     assert left == sorted(left, reverse=True)
     assert left[-1] < BY_PERSON.count - 1
 
@@ -73,7 +82,7 @@ async def test_an_address_is_limited_and_what_strangers_did_is_told_only_then(st
     for _ in range(40):
         with suppress(Problem):
             while True:
-                await limits.count_try(person_id=next(strangers), address=HERE)
+                limits.count_try(person_id=next(strangers), address=HERE)
         answers.append(await book(person, event_id))
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.headers["RateLimit-Policy"] == '"booking";q=60;w=60, "booking-address";q=3000;w=60'
@@ -84,12 +93,63 @@ async def test_an_address_is_limited_and_what_strangers_did_is_told_only_then(st
 
 
 async def test_the_addresses_of_a_household_are_one() -> None:
-    limits = BookingLimits(RateLimiter(None, clock=lambda: 0.0))
+    limits = BookingLimits(ReconciledLimiter(None, clock=lambda: 0.0))
     for person_id in range(BY_ADDRESS.count):
-        await limits.count_try(person_id=person_id, address=f"2001:db8:7:7::{person_id:x}")
+        limits.count_try(person_id=person_id, address=f"2001:db8:7:7::{person_id:x}")
     with pytest.raises(Problem):
-        await limits.count_try(person_id=-1, address="2001:db8:7:7:ffff::1")
-    await limits.count_try(person_id=-1, address="2001:db8:7:8::1")
+        limits.count_try(person_id=-1, address="2001:db8:7:7:ffff::1")
+    limits.count_try(person_id=-1, address="2001:db8:7:8::1")
+
+
+async def test_a_crowd_may_be_allowed_more_for_tests_and_for_one_machine() -> None:
+    limits = BookingLimits(ReconciledLimiter(None, clock=lambda: 0.0), times=3)
+    for _ in range(3 * BY_PERSON.count):
+        limits.count_try(person_id=1, address=HERE)
+    with pytest.raises(Problem):
+        limits.count_try(person_id=1, address=HERE)
+
+
+async def test_processes_share_what_is_left_and_each_tells_the_rest_when_it_ends(
+    database: Database, state: Path, tmp_path: Path
+) -> None:
+    """A try by the hot route, an order by the plain one: both are counted as tries of the person."""
+    with scratch_redis() as redis:
+        changes = {"request_limits_times": 1, "redis": redis.url}
+        async with running_application(database, state, changes=changes) as first:
+            host, person = await first.sign_up("host"), await first.sign_up()
+            event_id = (await host.created(available_seats=200))["id"]
+            began = time.monotonic()
+            assert left_of(await book(person, event_id)) == BY_PERSON.count - 1
+            ordered = await person.client.post(
+                "/api/v1/orders",
+                json={"items": [{"event_id": event_id, "quantity": 1}] * 20},
+                headers={"x-envoy-external-address": HERE},
+            )
+            assert ordered.status_code == 201
+            assert BY_PERSON.count - 21 <= left_of(ordered) <= BY_PERSON.count - 21 + paid_back(began)
+        async with running_application(database, tmp_path, changes=changes) as second:
+            again = Customer(person.id, second.client(Authorization=person.client.headers["Authorization"]))
+
+            left = [left_of(await book(again, event_id))]
+            assert left == [BY_PERSON.count - 1], "nothing is known here yet"
+
+            async def is_known() -> bool:
+                left.append(left_of(await book(again, event_id)))
+                assert left[-1] > 0, "it was refused before it heard of the others"
+                return left[-1] <= BY_PERSON.count - 21 - len(left) + paid_back(began)
+
+            await eventually("the second process knows what the first counted", is_known)
+            assert len(left) < BY_PERSON.count - 21
+
+
+def left_of(answer: httpx.Response) -> int:
+    """How many tries the person has left, as the answer says."""
+    return int(answer.headers["RateLimit"].partition("r=")[2].partition(";")[0])
+
+
+def paid_back(began: float) -> int:
+    """How many tries at most were paid back since then."""
+    return math.ceil((time.monotonic() - began) * BY_PERSON.count / BY_PERSON.seconds)
 
 
 async def test_a_login_says_what_is_left(strict: Application) -> None:
