@@ -15,6 +15,7 @@ costs a future a request; no lock, no transaction, no connection.
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -37,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 MAX_WAITING = 8192
 POLL_SECONDS = 0.001
 POLL_SHARE = 1 / 30
-"""Between two polls at least: so long, or this share of what confirmations take."""
+"""From one poll to the next at least: so long, or this share of what confirmations take."""
 REMEMBERED_CONFIRMATIONS = 16
 EARLY_SHARE = 0.9
 """Of the lower quartile of what the last confirmations took: nobody asks for the next one before. Some of
@@ -169,7 +170,9 @@ class AnswerGate:
         self._unconfirmed: deque[_Unconfirmed] = deque()
         self._took_seconds: deque[float] = deque(maxlen=REMEMBERED_CONFIRMATIONS)
         self._someone_waits = asyncio.Event()
+        self._someone_arrived = asyncio.Event()
         self._waiting = 0
+        self._sampled_at = -math.inf
         self._asked = 0
         self._is_asked = asyncio.Event()
         self._is_failing = False
@@ -199,15 +202,24 @@ class AnswerGate:
         except TimeoutError:
             return
 
-    async def confirmed(self, *, wait_seconds: float | None = None) -> Confirmation:
+    async def confirmed(
+        self, target_lsn: int | None = None, *, wait_seconds: float | None = None
+    ) -> Confirmation:
         """Returns once all that was committed before the call is confirmed.
+
+        Who knows already how far the log was flushed after their commit brings it as `target_lsn`: that saves
+        asking for it.
 
         Raises NotConfirmedError after `wait_seconds`, and at once when too many wait already.
         """
         if self._waiting >= self._max_waiting:
             raise NotConfirmedError(f"{self._waiting} answers wait already")
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._arrived.append(waiter)
+        if target_lsn is None:
+            self._arrived.append(waiter)
+            self._someone_arrived.set()
+        else:
+            self._unconfirmed.append(_Unconfirmed(target_lsn, time.monotonic(), [waiter]))
         self._asked += 1
         self._is_asked.set()
         self._someone_waits.set()
@@ -224,7 +236,11 @@ class AnswerGate:
         """Polls while someone waits, else sleeps. Outlives a database that can't be asked."""
         while True:
             await self._someone_waits.wait()
+            if self._unconfirmed:
+                await self._rest(self._unconfirmed[0].since)
             arrived, self._arrived = self._arrived, []
+            self._someone_arrived.clear()
+            self._sampled_at = time.monotonic()
             try:
                 sample = await self._rule.sample()
             except DATABASE_ERRORS as error:
@@ -240,22 +256,20 @@ class AnswerGate:
             if self._waiting == 0:
                 self._arrived.clear()
                 self._unconfirmed.clear()
-            if not self._arrived:
+            if not self._arrived and not self._unconfirmed:
                 self._someone_waits.clear()
-            if self._unconfirmed:
-                await self._rest()
 
-    async def _rest(self) -> None:
-        """Returns when somebody has arrived, or those who wait longest may be confirmed by now."""
+    async def _rest(self, since: float) -> None:
+        """Returns when somebody has arrived, or those who wait `since` then may be confirmed by now."""
         took_seconds = sorted(self._took_seconds)
         usual_seconds = min(took_seconds[len(took_seconds) // 4], MAX_PAUSE_SECONDS) if took_seconds else 0.0
-        await asyncio.sleep(max(self._poll_seconds, POLL_SHARE * usual_seconds))
-        pause_seconds = self._unconfirmed[0].since + EARLY_SHARE * usual_seconds - time.monotonic()
+        next_at = self._sampled_at + max(self._poll_seconds, POLL_SHARE * usual_seconds)
+        await asyncio.sleep(max(0.0, next_at - time.monotonic()))
+        pause_seconds = since + EARLY_SHARE * usual_seconds - time.monotonic()
         if pause_seconds > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_seconds):
-                    await self._someone_waits.wait()
-        self._someone_waits.set()
+                    await self._someone_arrived.wait()
 
     def _release(self, sample: WalSample) -> None:
         """Lets those go whose target is confirmed, and forgets those who gave up."""
@@ -288,22 +302,22 @@ class ConfirmedAnswers:
         self._gate = gate
         self._consistency = consistency
 
-    async def headers(self, scope: Scope) -> dict[str, str]:
+    async def headers(self, scope: Scope, target_lsn: int | None = None) -> dict[str, str]:
         """Waits until all that the answers to the request could tell is confirmed; what they say of that.
 
-        Raises Problem TEMPORARILY_UNAVAILABLE, which is then the answer.
+        `target_lsn` is as for AnswerGate. Raises Problem TEMPORARILY_UNAVAILABLE, which is then the answer.
         """
         try:
-            confirmation = await self._gate.confirmed()
+            confirmation = await self._gate.confirmed(target_lsn)
         except NotConfirmedError as error:
             _LOG.warning("answer withheld", extra={"path": scope.get("path"), "reason": str(error)})
             detail = "It is not confirmed yet that the answer will last. What was asked may have been done."
             raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail, headers=self.unconfirmed) from None
         return self.unconfirmed | dict(self._consistency.headers(scope, confirmed_lsn=confirmation.lsn))
 
-    async def raw_headers(self) -> RawHeaders:
+    async def raw_headers(self, target_lsn: int | None = None) -> RawHeaders:
         """As `headers`, for many answers at once, to requests that bring no consistency token."""
-        return raw_headers(await self.headers({}))
+        return raw_headers(await self.headers({}, target_lsn))
 
     @property
     def unconfirmed(self) -> dict[str, str]:

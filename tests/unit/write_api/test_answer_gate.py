@@ -141,3 +141,14 @@ async def test_nobody_polls_before_a_confirmation_is_due_and_whoever_comes_is_sa
         log.confirmed = log.flushed
         await asyncio.gather(first, second)
         assert log.samples - samples < 10
+
+
+async def test_who_knows_the_position_waits_for_it_and_for_nothing_later(log: Log) -> None:
+    gate = AnswerGate(log, wait_seconds=DEADLINE_SECONDS, poll_seconds=0.001)
+    async with running("gate", gate.run):
+        log.flushed = 200
+        waiting = asyncio.create_task(gate.confirmed(100))
+        await until_sampled(log)
+        assert not waiting.done()
+        log.confirmed = 100
+        assert (await waiting).lsn == 100
