@@ -34,6 +34,7 @@ from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.limits import BookingLimits
 from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.placing import BookingPlacing
+from write_api.bookings.queued_cancels import QueuedCancels
 from write_api.bookings.service import BookingService
 from write_api.bookings.settling import SeatSettling
 from write_api.bookings.store import BookingStore
@@ -126,10 +127,12 @@ class Features:
             self.booking_store,
             hold_seconds=self.settings.hold_seconds,
             confirm=self.confirm_bookings,
+            freed_seats=self.freed_seats,
         )
         self.freed_seats.listen(queues.sold_out.forget)
         stack.push_async_callback(queues.close)
         app.state.booking_queues = queues
+        app.state.cancels = QueuedCancels(self.pool, self.booking_store, queues, bookings)
         attendees = AttendeeStore()
         app.state.orders = OrderService(
             self.pool,

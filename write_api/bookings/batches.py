@@ -1,5 +1,8 @@
 """The peak's path: all who want seats of one event at once are served by one transaction, in arrival order.
 
+So are those who give seats back, before them (`cancels.py`): each for itself would hold the stock, and all
+others up.
+
 The plain path (`service.py`) holds the event's stock for three statements and a commit a booking, so a hot
 event sells some hundred bookings a second, however many clients there are. Here requests for an event wait in
 one queue; while a batch commits, the next one gathers. A batch locks the stock once, decides who gets seats
@@ -11,7 +14,7 @@ Several processes may do so at once: each batch holds the locks that the plain p
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from contracts import problems
 from contracts.booking import Booking
@@ -19,6 +22,8 @@ from service_kit.database import Pool
 from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from write_api.bookings.batch_transaction import NOT_SO, BatchTransactions, Booked, is_told
+from write_api.bookings.cancels import Cancel, CancelOutcome
+from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.grants import Wish
 from write_api.bookings.made import MadeBooking
 from write_api.bookings.schemas import BookingCreate
@@ -41,13 +46,23 @@ SESSION_SETTINGS = {
 """Each statement of a batch goes by keys, whatever is known of the tables: right after an event was made,
 before they were analysed, the planner would read all of its seats for each batch."""
 
+Answer = TypeVar("Answer")
+
 Confirm = Callable[[], Awaitable[RawHeaders]]
 """Waits until all that was committed before is confirmed. Raises Problem where it is not in time."""
 
 
-class _Waiting(NamedTuple):
-    wish: Wish
+class _Wanting(NamedTuple):
+    asked: Wish
     answer: "asyncio.Future[Served]"
+
+
+class _Cancelling(NamedTuple):
+    asked: Cancel
+    answer: "asyncio.Future[CancelOutcome]"
+
+
+_Waiting = _Wanting | _Cancelling
 
 
 async def _no_gate() -> RawHeaders:
@@ -60,7 +75,9 @@ class BookingQueues:
     Who names those who come counts as so many more, and in a batch too: each name is a row.
 
     A batch that has committed waits once for `confirm`, refusals too, while the next ones are served. Without
-    it, whoever answers has to wait at the gate.
+    it, whoever answers has to wait at the gate; so has whoever cancels in any case.
+
+    After the commit of a batch that gave seats back it tells `freed_seats`.
     """
 
     def __init__(
@@ -71,11 +88,13 @@ class BookingQueues:
         hold_seconds: int,
         confirm: Confirm = _no_gate,
         sold_out: SoldOut | None = None,
+        freed_seats: FreedSeats | None = None,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._confirm = confirm
         self.transactions = BatchTransactions(pool, store, sold_out or SoldOut(), hold_seconds=hold_seconds)
+        self._freed_seats = freed_seats or FreedSeats()
         self._max_batch = max_batch
         self._max_waiting = max_waiting
         self._waiting = 0
@@ -109,20 +128,32 @@ class BookingQueues:
         in_vain = self.sold_out.refusal(event_id, wish)
         if in_vain is not None:
             return in_vain
-        if self._waiting >= self._max_waiting:
-            raise Problem(problems.TEMPORARILY_UNAVAILABLE, "Too many others wait to be served.")
         answer: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-        self._join(event_id, _Waiting(wish, answer))
-        self._waiting += wish.weight
-        try:
-            return await answer
-        finally:
-            self._waiting -= wish.weight
+        return await self._answer_to(event_id, _Wanting(wish, answer), answer)
+
+    async def cancel(self, event_id: int, cancel: Cancel) -> CancelOutcome:
+        """Cancels a booking of the event in its turn; what is answered is not confirmed yet.
+
+        Raises Problem TEMPORARILY_UNAVAILABLE where too many wait, SeatAccountingError, and psycopg.Error.
+        """
+        answer: asyncio.Future[CancelOutcome] = asyncio.get_running_loop().create_future()
+        return await self._answer_to(event_id, _Cancelling(cancel, answer), answer)
 
     async def close(self) -> None:
         """Waits until all queues are empty and all are answered; nobody may join any more."""
         await asyncio.gather(*self._workers)
         await asyncio.gather(*self._confirming)
+
+    async def _answer_to(self, event_id: int, waiting: _Waiting, answer: "asyncio.Future[Answer]") -> Answer:
+        """Raises Problem TEMPORARILY_UNAVAILABLE at once where too many wait."""
+        if self._waiting >= self._max_waiting:
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, "Too many others wait to be served.")
+        self._join(event_id, waiting)
+        self._waiting += waiting.asked.weight
+        try:
+            return await answer
+        finally:
+            self._waiting -= waiting.asked.weight
 
     def _join(self, event_id: int, waiting: _Waiting) -> None:
         queue = self._queues.get(event_id)
@@ -149,30 +180,39 @@ class BookingQueues:
             one = queue.popleft()
             if not one.answer.done():
                 batch.append(one)
-                weight += one.wish.weight
+                weight += one.asked.weight
         return batch
 
     async def _serve(self, event_id: int, batch: Sequence[_Waiting]) -> None:
         """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
         if not batch:
             return
+        wanting = [one for one in batch if isinstance(one, _Wanting)]
+        cancelling = [one for one in batch if isinstance(one, _Cancelling)]
         try:
-            booked = await self.transactions.book(event_id, [one.wish for one in batch])
+            booked = await self.transactions.book(
+                event_id, [one.asked for one in wanting], [one.asked for one in cancelling]
+            )
         except NOT_SO as error:
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._serve(event_id, batch[:middle])
                 await self._serve(event_id, batch[middle:])
                 return
-            booked = Booked([error])
+            booked = Booked([error] * len(wanting), [error] * len(cancelling))
         except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
-            booked = Booked([error] * len(batch))
-        answering = self._answer(event_id, batch, booked)
+            booked = Booked([error] * len(wanting), [error] * len(cancelling))
+        if booked.has_freed:
+            self._freed_seats.tell([event_id])
+        _answer_cancels(cancelling, booked)
+        if not wanting:
+            return
+        answering = self._answer(event_id, wanting, booked)
         confirming = asyncio.create_task(answering, name=f"answers-of-event-{event_id}")
         self._confirming.add(confirming)
         confirming.add_done_callback(self._confirming.discard)
 
-    async def _answer(self, event_id: int, batch: Sequence[_Waiting], booked: Booked) -> None:
+    async def _answer(self, event_id: int, batch: Sequence[_Wanting], booked: Booked) -> None:
         """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
         confirmed: RawHeaders | Exception = ()
         if any(is_told(outcome) for outcome in booked.outcomes):
@@ -191,6 +231,17 @@ class BookingQueues:
                 answer.set_exception(confirmed)
             else:
                 answer.set_result(Served(outcome, confirmed))
+
+
+def _answer_cancels(batch: Sequence[_Cancelling], booked: Booked) -> None:
+    """Tells each at once: their answers are confirmed one by one, on their way out."""
+    for (_, answer), outcome in zip(batch, booked.cancelled, strict=True):
+        if answer.done():
+            continue
+        if isinstance(outcome, Exception) and not isinstance(outcome, Problem):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)
 
 
 def wish_of(person_id: int, body: BookingCreate, idempotency_key: str | None) -> Wish:

@@ -16,7 +16,8 @@ import psycopg
 
 from service_kit.database import DATABASE_ERRORS, Pool
 from write_api.bookings.freed_seats import FreedSeats
-from write_api.bookings.store import BookingStore, SeatAccountingError
+from write_api.bookings.seat_accounting import SeatAccountingError
+from write_api.bookings.store import BookingStore
 
 _LOG = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from service_kit.problem_responses import Problem
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish, grant_in_order
 from write_api.bookings.refusals import no_event, problem_of
 from write_api.bookings.rules import Refusal, chosen_ticket_type, refusal_to_book, refusal_to_sell
-from write_api.bookings.store import BookingStore, SeatAccountingError
+from write_api.bookings.seat_accounting import SeatAccountingError
+from write_api.bookings.store import BookingStore
 from write_api.offered_seats import FirstInLine, InLine, Offered, Offers, SeatsNotOfferedError
 
 _WAITS_ON = frozenset({problems.NOT_ENOUGH_SEATS, problems.EVENT_NOT_BOOKABLE})

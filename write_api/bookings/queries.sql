@@ -217,6 +217,10 @@ WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s
 -- A person's own booking with its seats.
 SELECT * FROM read_side.bookings WHERE id = %(booking_id)s AND person_id = %(person_id)s
 
+-- select_bookings_now --
+-- Bookings of an event with their seats, as they are.
+SELECT * FROM read_side.bookings WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
+
 -- select_bookings --
 -- A page of a person's bookings, newest first, from below an id.
 SELECT * FROM read_side.bookings
@@ -230,12 +234,22 @@ SELECT event_id FROM bookings WHERE id = %(booking_id)s AND person_id = %(person
 -- lock_booking --
 -- The time is read when the lock was granted: a deadline that passed while waiting has passed.
 SELECT
-    event_id, id, ticket_type_id, quantity, status, hold_expires_at, price_minor,
+    event_id, id, ticket_type_id, person_id, quantity, status, hold_expires_at, price_minor,
     CASE WHEN policy_version > 0 THEN (
         SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = b.event_id AND p.version = b.policy_version
     ) END AS policy,
     clock_timestamp() AS now
 FROM bookings b WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+
+-- lock_bookings --
+-- As `lock_booking`, but what somebody else works on is left out, so that nobody in the event's queue waits for that.
+SELECT
+    event_id, id, ticket_type_id, person_id, quantity, status, hold_expires_at, price_minor,
+    CASE WHEN policy_version > 0 THEN (
+        SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = b.event_id AND p.version = b.policy_version
+    ) END AS policy,
+    clock_timestamp() AS now
+FROM bookings b WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[]) FOR UPDATE SKIP LOCKED
 
 -- confirm_booking --
 -- The seats stay where they are.
@@ -243,12 +257,14 @@ UPDATE bookings SET status = 'confirmed', confirmed_at = clock_timestamp()
 WHERE event_id = %(event_id)s AND id = %(booking_id)s AND status = 'held'
 
 -- end_bookings --
--- Cancels or expires bookings of an event that the caller has locked.
-UPDATE bookings b SET
+-- Cancels or expires bookings of an event that the caller has locked, in the order of their ids; without a join, as
+-- `free_booked_seats`.
+UPDATE bookings SET
     status = %(status)s, ended_at = clock_timestamp(),
-    refund_minor = CASE WHEN %(status)s = 'cancelled' THEN ended.refund_minor END
-FROM unnest(%(booking_ids)s::bigint[], %(refunds_minor)s::bigint[]) AS ended (booking_id, refund_minor)
-WHERE b.event_id = %(event_id)s AND b.id = ended.booking_id
+    refund_minor = CASE WHEN %(status)s = 'cancelled' THEN
+        (%(refunds_minor)s::bigint[])[width_bucket(id, %(booking_ids)s::bigint[])]
+    END
+WHERE event_id = %(event_id)s AND id = ANY(%(booking_ids)s::bigint[])
 
 -- lock_stocks --
 -- In the order of ids, so that sweeps and cancellations wait in one order.
@@ -259,6 +275,7 @@ ORDER BY ticket_type_id FOR UPDATE
 -- free_booked_seats --
 -- Gives the seats of ended bookings back; what comes back per ticket type is what the counter rises by. Without a join
 -- with the bookings, for which a planner that knows little of the event would compare each seat with each of them.
+-- Divides by zero, and so frees nothing, where the bookings did not have all the seats that they say.
 WITH ended AS MATERIALIZED (
     SELECT array_agg(position) AS positions
     FROM bookings b CROSS JOIN LATERAL unnest(b.seat_positions) AS position
@@ -268,11 +285,13 @@ WITH ended AS MATERIALIZED (
     WHERE s.event_id = %(event_id)s AND s.position = ANY((SELECT positions FROM ended)::integer[])
         AND s.booking_id = ANY(%(booking_ids)s::bigint[])
     RETURNING s.ticket_type_id
+), raised AS (
+    UPDATE ticket_stock t SET remaining = t.remaining + f.seats
+    FROM (SELECT ticket_type_id, count(*)::integer AS seats FROM freed GROUP BY 1) f
+    WHERE t.event_id = %(event_id)s AND t.ticket_type_id = f.ticket_type_id
+    RETURNING f.seats
 )
-UPDATE ticket_stock t SET remaining = t.remaining + f.seats
-FROM (SELECT ticket_type_id, count(*)::integer AS seats FROM freed GROUP BY 1) f
-WHERE t.event_id = %(event_id)s AND t.ticket_type_id = f.ticket_type_id
-RETURNING f.seats
+SELECT 1 / (coalesce(sum(seats), 0) = %(seats)s)::integer AS as_it_should_be FROM raised
 
 -- select_due_holds --
 -- Holds past their deadline, the oldest first. The time is the statement's, so that the index is asked for it.

@@ -13,3 +13,8 @@ def problem_of(refusal: Refusal) -> Problem:
 def no_event(event_id: int) -> Problem:
     """There is none with this id."""
     return Problem(problems.NOT_FOUND, f"There is no event {event_id}.")
+
+
+def no_booking(booking_id: int) -> Problem:
+    """There is none with this id, or it is somebody else's."""
+    return Problem(problems.NOT_FOUND, f"You have no booking {booking_id}.")

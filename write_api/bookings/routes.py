@@ -18,6 +18,7 @@ from service_kit.json_bodies import JsonRoute
 from service_kit.openapi import ANY_REQUEST, BODY_REQUEST, WITH_TOKEN_OR_KEY, refusals
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.limits import BookingLimits
+from write_api.bookings.queued_cancels import QueuedCancels
 from write_api.bookings.schemas import AttendeesBody, BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.idempotency import IdempotencyKey
@@ -35,6 +36,11 @@ async def _queues(request: Request) -> BookingQueues:
     return queues
 
 
+async def _cancels(request: Request) -> QueuedCancels:
+    cancels: QueuedCancels = request.app.state.cancels
+    return cancels
+
+
 async def _limits(request: Request) -> BookingLimits:
     limits: BookingLimits = request.app.state.booking_limits
     return limits
@@ -42,6 +48,7 @@ async def _limits(request: Request) -> BookingLimits:
 
 Service = Annotated[BookingService, Depends(_service)]
 Queues = Annotated[BookingQueues, Depends(_queues)]
+Cancels = Annotated[QueuedCancels, Depends(_cancels)]
 Limits = Annotated[BookingLimits, Depends(_limits)]
 Person = Annotated[Identity, Depends(BOOK)]
 Reader = Annotated[Identity, Depends(READ_BOOKINGS)]
@@ -124,9 +131,9 @@ async def confirm_booking(booking_id: PathId, person: Person, service: Service) 
     "/{booking_id}/cancel",
     responses=refusals(problems.BOOKING_STATE, problems.REFUSED_BY_POLICY, *_ONE_BOOKING),
 )
-async def cancel_booking(booking_id: PathId, person: Person, service: Service) -> Booking:
+async def cancel_booking(booking_id: PathId, person: Person, cancels: Cancels) -> Booking:
     """Give the seats back, before the event starts, if the policy lets you. Repeating it is harmless.
 
     `refund_minor` of the answer is what comes back of the price.
     """
-    return await service.cancel(person.person_id, booking_id)
+    return await cancels.cancel(person.person_id, booking_id)

@@ -11,7 +11,7 @@ from service_kit.problem_responses import Problem
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.locked import LockedBooking
-from write_api.bookings.refusals import no_event, problem_of
+from write_api.bookings.refusals import no_booking, no_event, problem_of
 from write_api.bookings.rules import (
     ALREADY,
     BookableEvent,
@@ -143,7 +143,7 @@ class BookingService:
         event_id = await self._store.event_of(connection, booking_id, person_id)
         event = None if event_id is None else await self._store.lock_event(connection, event_id)
         if event_id is None or event is None:
-            raise _no_booking(booking_id)
+            raise no_booking(booking_id)
         return event, await self._store.lock_booking(connection, event_id, booking_id)
 
     async def _booking(self, connection: Connection, booking_id: int, person_id: int) -> Booking:
@@ -152,9 +152,5 @@ class BookingService:
 
 def _own(booking_id: int, row: Row | None) -> Booking:
     if row is None:
-        raise _no_booking(booking_id)
+        raise no_booking(booking_id)
     return booking_from_row(row)
-
-
-def _no_booking(booking_id: int) -> Problem:
-    return Problem(problems.NOT_FOUND, f"You have no booking {booking_id}.")

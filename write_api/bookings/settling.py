@@ -10,7 +10,7 @@ import logging
 
 from service_kit.database import DATABASE_ERRORS, Connection, Pool
 from write_api.bookings.freed_seats import FreedSeats
-from write_api.bookings.store import SeatAccountingError
+from write_api.bookings.seat_accounting import SeatAccountingError
 from write_api.bookings.supply_store import SupplyStore
 from write_api.seat_blocks import SeatsTakenError
 

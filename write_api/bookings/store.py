@@ -1,16 +1,13 @@
 """The tables of the bookings: stock, seats, bookings."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, LiteralString
 
-import psycopg
-
-from contracts.booking_policy import policy_from_row
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
+from service_kit.pipelines import in_pipeline
 from write_api.bookings.assumed import AssumedSale
 from write_api.bookings.attendees import AttendeeStore
 from write_api.bookings.batch_statement import (
@@ -22,18 +19,16 @@ from write_api.bookings.batch_statement import (
     sale_from_rows,
     time_and_line_from_row,
 )
+from write_api.bookings.cancel_store import CancelStore
 from write_api.bookings.grants import Grant, Sale, Wish
-from write_api.bookings.locked import EndedBooking, LockedBooking
-from write_api.bookings.rules import BookableEvent, BookableTicketType, BookingState
+from write_api.bookings.locked import EndedBooking, LockedBooking, locked_booking_from_row
+from write_api.bookings.rules import BookableEvent, BookableTicketType
+from write_api.bookings.seat_accounting import SeatAccountingError, seats_as_they_should_be
 from write_api.bookings.sold_out import KeysSince
 from write_api.seat_blocks import SeatBlock
 
 Making = Callable[[], Awaitable[MadeBatch]]
 """What a statement under way makes. Raises what the statement raises."""
-
-
-class SeatAccountingError(Exception):
-    """Counter, seats and bookings disagree: the transaction must not be committed."""
 
 
 class BookingStore:
@@ -45,6 +40,7 @@ class BookingStore:
     def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
         self._queries = queries or load_queries("write_api.bookings")
         self._attendees = AttendeeStore(self._queries)
+        self.cancels = CancelStore(self._queries)
 
     async def lock_event(self, connection: Connection, event_id: int) -> BookableEvent | None:
         """The event, which can't change until the transaction ends; None where there is none."""
@@ -66,7 +62,7 @@ class BookingStore:
         """
         key, made_before = {"event_id": event_id}, None
         names = [wish.name for wish in wishes if wish.name is not None]
-        async with connection.pipeline():
+        async with in_pipeline(connection):
             await connection.execute(self._queries["lock_sale"], key)
             selling = await connection.execute(self._queries["select_sale"], key)
             time_and_line = await connection.execute(self._queries["select_time_and_line"], key)
@@ -225,11 +221,11 @@ class BookingStore:
         cursor = None
         if grants:
             parameters = parameters_of(event_id, sale, grants, holds, assumed)
-            with _seats_as_they_should_be():
+            with seats_as_they_should_be():
                 cursor = await connection.execute(self._queries["insert_bookings"], parameters, binary=True)
 
         async def made() -> MadeBatch:
-            with _seats_as_they_should_be():
+            with seats_as_they_should_be():
                 rows = [] if cursor is None else await cursor.fetchall()
             return made_batch(event_id, sale, grants, holds, rows) if rows else MadeBatch([], {})
 
@@ -300,13 +296,7 @@ class BookingStore:
         """A booking that exists, which can't change until the transaction ends."""
         row = await self._row(connection, "lock_booking", {"event_id": event_id, "booking_id": booking_id})
         assert row is not None  # noqa: S101 - bookings are never deleted
-        state = BookingState(
-            row.pop("status"),
-            row.pop("hold_expires_at"),
-            row.pop("price_minor"),
-            policy_from_row(row.pop("policy")),
-        )
-        return LockedBooking(**row, state=state)
+        return locked_booking_from_row(row)
 
     async def confirm(self, connection: Connection, booking: LockedBooking) -> None:
         """Turns a held booking that is locked into a confirmed one."""
@@ -341,17 +331,26 @@ class BookingStore:
         Raises SeatAccountingError where they did not have the seats that they say.
         """
         [event_id] = {booking.event_id for booking in ended}
-        keys: dict[str, Any] = {"event_id": event_id, "booking_ids": [booking.id for booking in ended]}
         stocks = {"event_id": event_id, "ticket_type_ids": list({one.ticket_type_id for one in ended})}
-        ends = {**keys, "status": status, "refunds_minor": [booking.refund_minor for booking in ended]}
-        async with connection.pipeline():  # one round trip under the lock that everybody else queues for
-            await connection.execute(self._queries["lock_stocks"], stocks)
-            await connection.execute(self._queries["end_bookings"], ends)
-            cursor = await connection.execute(self._queries["free_booked_seats"], keys)
-        freed = sum(row["seats"] for row in await cursor.fetchall())
-        held = sum(booking.quantity for booking in ended)
-        if freed != held:
-            raise SeatAccountingError(f"{freed} seats were freed instead of {held}")
+        with seats_as_they_should_be():
+            async with connection.pipeline():  # one round trip under the lock that everybody else queues for
+                await connection.execute(self._queries["lock_stocks"], stocks)
+                await self.begin_to_end_bookings(connection, event_id, ended, status=status)
+
+    async def begin_to_end_bookings(
+        self, connection: Connection, event_id: int, ended: Collection[EndedBooking], *, status: str
+    ) -> None:
+        """As `end_bookings`, with their stock locked, in a pipeline: what is awaited next may raise."""
+        in_order = sorted(ended, key=lambda one: one.id)
+        parameters = {
+            "event_id": event_id,
+            "booking_ids": [one.id for one in in_order],
+            "refunds_minor": [one.refund_minor for one in in_order],
+            "status": status,
+            "seats": sum(one.quantity for one in in_order),
+        }
+        await connection.execute(self._queries["end_bookings"], parameters)
+        await connection.execute(self._queries["free_booked_seats"], parameters)
 
     async def make_seats(self, connection: Connection, blocks: Sequence[SeatBlock]) -> None:
         """Makes the seats and the stock of new ticket types (see write_api.seat_blocks)."""
@@ -369,12 +368,3 @@ class BookingStore:
 
     async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
         return await (await connection.execute(self._queries[name], parameters)).fetchone()
-
-
-@contextmanager
-def _seats_as_they_should_be() -> Iterator[None]:
-    """The statement's own checks, in our words. Raises SeatAccountingError."""
-    try:
-        yield
-    except psycopg.errors.DivisionByZero as error:
-        raise SeatAccountingError("the sale or its seats are not as they should be") from error

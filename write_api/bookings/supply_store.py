@@ -6,7 +6,7 @@ from typing import LiteralString
 
 from service_kit.database import Connection
 from service_kit.named_sql import load_queries
-from write_api.bookings.store import SeatAccountingError
+from write_api.bookings.seat_accounting import SeatAccountingError
 from write_api.bookings.supply import Supply
 
 

@@ -14,8 +14,8 @@ from tests.booking_invariants import INVARIANTS
 from tests.integration.write_api.application import Application, Database, running_application
 from tests.scratch_postgresql import ScratchPostgresql
 from write_api.bookings.schemas import BookingCreate
+from write_api.bookings.seat_accounting import SeatAccountingError
 from write_api.bookings.service import BookingService
-from write_api.bookings.store import SeatAccountingError
 
 QUERIES = load_queries("write_api.bookings")
 UNCHANGED_STOCK: LiteralString = """

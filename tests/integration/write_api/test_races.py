@@ -67,6 +67,7 @@ def on_plain_path(application: Application) -> Application:
     """The application without its queues, and without the route in front that can use nothing else."""
     application.app.hot_routes.clear()
     application.app.state.booking_queues = PlainPath(application.app.state.bookings)
+    application.app.state.cancels = application.app.state.bookings
     return application
 
 

@@ -74,6 +74,7 @@ async def is_resold_at_once(database: Database, state: Path, *, is_told: bool) -
     async with running_application(database, state) as process:
         bookings, queues = process.app.state.bookings, process.app.state.booking_queues
         queues.transactions.sold_out = SoldOut(seconds=DEADLINE_SECONDS)
+        process.app.state.cancels = bookings  # which tells; a batch that cancels knows by itself
         if is_told:
             bookings._freed_seats.listen(queues.sold_out.forget)
         host, owner, crowd = [await process.sign_up(role) for role in ("host", "customer", "customer")]
