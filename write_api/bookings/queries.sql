@@ -17,9 +17,13 @@ SELECT id, name, price_minor, sales_start_at, sales_end_at, per_person_limit
 FROM ticket_types WHERE event_id = %(event_id)s ORDER BY position
 
 -- lock_stock --
--- The one lock that bookings of a ticket type queue for; the time is read when it was granted, not before.
-SELECT remaining, clock_timestamp() AS now
-FROM ticket_stock WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
+-- The one lock that bookings of a ticket type queue for; the time is read when it was granted, not before, for which
+-- the lock must be asked for on its own.
+WITH stock AS MATERIALIZED (
+    SELECT remaining FROM ticket_stock
+    WHERE event_id = %(event_id)s AND ticket_type_id = %(ticket_type_id)s FOR UPDATE
+)
+SELECT remaining, clock_timestamp() AS now FROM stock
 
 -- lock_sale --
 -- All locks of a batch in their order, for it serves whoever wants seats of the event, of whichever ticket type.
@@ -232,17 +236,22 @@ ORDER BY id DESC LIMIT %(limit)s
 SELECT event_id FROM bookings WHERE id = %(booking_id)s AND person_id = %(person_id)s
 
 -- lock_booking --
--- The time is read when the lock was granted: a deadline that passed while waiting has passed.
+-- The time is read when the lock was granted: a deadline that passed while waiting has passed. What is selected along
+-- with a lock is computed before it is granted, and again only where the row has changed since.
+WITH locked AS MATERIALIZED (
+    SELECT * FROM bookings WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+)
 SELECT
     event_id, id, ticket_type_id, person_id, quantity, status, hold_expires_at, price_minor,
     CASE WHEN policy_version > 0 THEN (
         SELECT p.policy FROM read_side.event_policies p WHERE p.event_id = b.event_id AND p.version = b.policy_version
     ) END AS policy,
     clock_timestamp() AS now
-FROM bookings b WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+FROM locked b
 
 -- lock_bookings --
--- As `lock_booking`, but what somebody else works on is left out, so that nobody in the event's queue waits for that.
+-- As `lock_booking`, but what somebody else works on is left out: nobody in the event's queue waits for that, and so
+-- there is no earlier time either.
 SELECT
     event_id, id, ticket_type_id, person_id, quantity, status, hold_expires_at, price_minor,
     CASE WHEN policy_version > 0 THEN (

@@ -50,6 +50,16 @@ WITHOUT_EVENT_LOCK: Mapping[str, LiteralString] = {
     "join_queue_of_event": "SELECT %(event_id)s::bigint",
     "lock_event": QUERIES["lock_event"].replace("FOR SHARE", ""),
 }
+WITH_AN_EARLIER_TIME: Mapping[str, LiteralString] = {
+    **QUERIES,
+    "lock_booking": """
+        SELECT
+            event_id, id, ticket_type_id, person_id, quantity, status, hold_expires_at, price_minor,
+            NULL AS policy, clock_timestamp() AS now
+        FROM bookings WHERE event_id = %(event_id)s AND id = %(booking_id)s FOR UPDATE
+    """,
+}
+"""PostgreSQL computes what is selected before it locks, and again only where the row has changed since."""
 ROUNDS = 20
 
 
@@ -164,6 +174,45 @@ async def test_without_the_events_lock_seats_of_an_inactive_event_are_sold(
     async with running_application(database, state, booking_queries=WITHOUT_EVENT_LOCK) as application:
         booking, update, host_came_first = await raced_deactivation(on_plain_path(application))
     assert (booking.status_code, update.status_code, host_came_first) == (201, 200, True)
+
+
+async def confirmed_after_its_deadline(application: Application) -> httpx.Response:
+    """The deadline passes while a confirm waits for somebody who changes nothing of the booking."""
+    database = application.database
+    host, customer = await application.sign_up("host"), await application.sign_up()
+    booking = await customer.booked((await host.created())["id"])
+    soon = "UPDATE bookings SET hold_expires_at = clock_timestamp() + interval '1 s' WHERE id = %s"
+    database.rows(soon, booking["id"])
+
+    async def waits() -> bool:
+        return database.has(
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+
+    async def is_due() -> bool:
+        due = "SELECT FROM bookings WHERE id = %s AND hold_expires_at < clock_timestamp()"
+        return database.has(due, booking["id"])
+
+    with psycopg.connect(database.url("postgres")) as holder:
+        holder.execute("SELECT FROM bookings WHERE id = %s FOR UPDATE", (booking["id"],))
+        confirming = asyncio.create_task(customer.confirm(booking["id"]))
+        await eventually("the confirm waits", waits)
+        await eventually("the deadline has passed", is_due)
+        holder.rollback()
+    return await confirming
+
+
+async def test_a_deadline_that_passes_while_a_confirm_waits_has_passed(
+    database: Database, state: Path
+) -> None:
+    async with running_application(database, state) as application:
+        answer = await confirmed_after_its_deadline(application)
+    assert (answer.status_code, answer.json().get("reason")) == (409, "expired")
+
+
+async def test_control_with_the_time_of_the_question_it_is_confirmed(database: Database, state: Path) -> None:
+    async with running_application(database, state, booking_queries=WITH_AN_EARLIER_TIME) as application:
+        assert (await confirmed_after_its_deadline(application)).status_code == 200
 
 
 async def all_at_once(customer: Customer, booking_id: int) -> Counter[int]:
