@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from service_kit.database import Pool, create_pool
+from service_kit.pipelines import pipelined_transaction
 from write_api.bookings.assumed import AssumedSale, assume
 from write_api.bookings.batches import SESSION_SETTINGS
 from write_api.bookings.grants import Grant, Wish
@@ -90,17 +91,16 @@ async def _book_batch(
         Grant(Wish(people[n % len(people)], 1, idempotency_key=f"{prefix}{n}"), ticket_type)
         for n in range(orders.batch_size)
     ]
-    async with pool.connection() as connection, connection.pipeline():
-        async with connection.transaction():
-            making = await store.begin_bookings(
-                connection,
-                orders.event_id,
-                assumed.sale,
-                grants,
-                hold_seconds=hold_seconds,
-                assumed=assumed,
-            )
-        await making()
+    async with pool.connection() as connection, pipelined_transaction(connection):
+        making = await store.begin_bookings(
+            connection,
+            orders.event_id,
+            assumed.sale,
+            grants,
+            hold_seconds=hold_seconds,
+            assumed=assumed,
+        )
+    await making()
 
 
 def main() -> None:

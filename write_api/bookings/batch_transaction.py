@@ -1,12 +1,13 @@
 """A batch's one transaction, from its wishes and cancels to what became of each."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import psycopg
 
 from service_kit.database import Connection, Pool, Row
-from service_kit.pipelines import pipelined_transaction
+from service_kit.pipelines import Committed, pipelined_transaction
 from service_kit.problem_responses import Problem
 from write_api.bookings.assumed import AssumedSale, AssumedSales, assume
 from write_api.bookings.cancels import Cancel, CancelOutcome, JudgedCancels, judge_cancels
@@ -29,7 +30,8 @@ BatchOutcome = MadeBooking | Exception
 class Booked(NamedTuple):
     """What a batch came to, and which ticket types it left sold out; `mark` is of the memory of these.
 
-    One that `has_freed` seats leaves nothing to be remembered, also where it has sold them again.
+    One that `has_freed` seats leaves nothing to be remembered, also where it has sold them again. Once the
+    log is confirmed up to `flushed_lsn`, all that it wrote or saw is.
     """
 
     outcomes: Sequence[BatchOutcome]
@@ -38,6 +40,7 @@ class Booked(NamedTuple):
     sale: Sale | None = None
     sold_out: frozenset[int] = frozenset()
     mark: int = 0
+    flushed_lsn: int | None = None
 
 
 class BatchTransactions:
@@ -68,7 +71,7 @@ class BatchTransactions:
 
     async def _book_as_assumed(self, event_id: int, assumed: AssumedSale, grants: Sequence[Grant]) -> Booked:
         """The locks, the statement that finds out whether it is as assumed, the commit: all sent at once."""
-        async with self._pool.connection() as connection, pipelined_transaction(connection):
+        async with self._transaction() as (connection, committed):
             making = await self._store.begin_bookings(
                 connection,
                 event_id,
@@ -79,13 +82,13 @@ class BatchTransactions:
             )
         made = await making()
         self._assumed.put(event_id, assumed.with_remaining(made.remaining))
-        return Booked(made.bookings)
+        return Booked(made.bookings, flushed_lsn=_lsn(committed))
 
     async def _book_as_read(self, event_id: int, wishes: Sequence[Wish], cancels: Sequence[Cancel]) -> Booked:
         """Two round trips, three where somebody names who comes."""
         mark, since, keys_since = self.sold_out.mark(), self.sold_out.last_keyed(event_id), None
         rows: dict[int, Row] = {}
-        async with self._pool.connection() as connection, pipelined_transaction(connection):
+        async with self._transaction() as (connection, committed):
             locked = await self._begin_locks(connection, event_id, cancels)
             sale = await self._store.lock_sale(connection, event_id, wishes)
             if sale is None:
@@ -111,7 +114,15 @@ class BatchTransactions:
             mark = self.sold_out.forget_before(event_id, mark)
         by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
         told = _told(wishes, outcomes, rows, by_grant)
-        return Booked(told, cancelled, bool(judged.freed), sale, sold_out, mark)
+        return Booked(told, cancelled, bool(judged.freed), sale, sold_out, mark, _lsn(committed))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[tuple[Connection, Committed]]:
+        async with (
+            self._pool.connection() as connection,
+            pipelined_transaction(connection, then=self._store.flushed_lsn) as committed,
+        ):
+            yield connection, committed
 
     async def _begin_locks(
         self, connection: Connection, event_id: int, cancels: Sequence[Cancel]
@@ -150,6 +161,10 @@ class BatchTransactions:
             return made.bookings, judged.outcomes({} if reading is None else await reading())
 
         return done
+
+
+def _lsn(committed: Committed) -> int | None:
+    return None if committed.row is None else int(committed.row["lsn"])
 
 
 def _without_event(event_id: int, wishes: Sequence[Wish], cancels: Sequence[Cancel]) -> Booked:

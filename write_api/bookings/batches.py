@@ -48,8 +48,10 @@ before they were analysed, the planner would read all of its seats for each batc
 
 Answer = TypeVar("Answer")
 
-Confirm = Callable[[], Awaitable[RawHeaders]]
-"""Waits until all that was committed before is confirmed. Raises Problem where it is not in time."""
+Confirm = Callable[[int | None], Awaitable[RawHeaders]]
+"""Waits until the log is confirmed up to a position, without one until all is that was committed before.
+
+Raises Problem where it is not in time."""
 
 
 class _Wanting(NamedTuple):
@@ -65,7 +67,7 @@ class _Cancelling(NamedTuple):
 _Waiting = _Wanting | _Cancelling
 
 
-async def _no_gate() -> RawHeaders:
+async def _no_gate(_: int | None) -> RawHeaders:
     return ()
 
 
@@ -217,7 +219,7 @@ class BookingQueues:
         confirmed: RawHeaders | Exception = ()
         if any(is_told(outcome) for outcome in booked.outcomes):
             try:
-                confirmed = await self._confirm()
+                confirmed = await self._confirm(booked.flushed_lsn)
             except Exception as error:  # noqa: BLE001 - each of them is told
                 confirmed = error
         if booked.sale is not None and booked.sold_out and not isinstance(confirmed, Exception):

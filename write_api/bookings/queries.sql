@@ -145,6 +145,10 @@ FROM as_assumed a CROSS JOIN wanted w LEFT JOIN lowered l USING (ticket_type_id)
     FROM taken GROUP BY ticket_type_id
 ) t USING (ticket_type_id)
 
+-- flushed_lsn --
+-- Asked behind the commit: how far the primary's own disk has the log, with all that the transaction wrote or saw.
+SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint AS lsn
+
 -- select_made_before --
 -- Under the event's locks, so that nobody makes another one with the same key meanwhile.
 -- One look at the key's index for each of them.

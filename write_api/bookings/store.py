@@ -42,6 +42,11 @@ class BookingStore:
         self._attendees = AttendeeStore(self._queries)
         self.cancels = CancelStore(self._queries)
 
+    @property
+    def flushed_lsn(self) -> LiteralString:
+        """The statement that tells, behind a commit, how far the log is flushed."""
+        return self._queries["flushed_lsn"]
+
     async def lock_event(self, connection: Connection, event_id: int) -> BookableEvent | None:
         """The event, which can't change until the transaction ends; None where there is none."""
         await connection.execute(self._queries["join_queue_of_event"], {"event_id": event_id})
@@ -86,7 +91,7 @@ class BookingStore:
         The stock is not locked: what is left may go at once, and more may come.
         """
         key = {"event_id": event_id}
-        async with connection.pipeline():
+        async with in_pipeline(connection):
             await connection.execute(self._queries["join_queue_of_event"], key)
             await connection.execute(self._queries["lock_event"], key)
             selling = await connection.execute(self._queries["select_sale"], key)

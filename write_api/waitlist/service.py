@@ -4,6 +4,7 @@ from contracts import problems
 from contracts.waitlist import WaitlistEntry, WaitlistPage, waitlist_entry_from_row, waitlist_page
 from service_kit.database import Connection, Pool, Row
 from service_kit.fields import MAX_ID
+from service_kit.pipelines import pipelined_transaction
 from service_kit.problem_responses import Problem
 from write_api.offered_seats import Decline, OfferSeats
 from write_api.waitlist.offers import WaitlistOffers
@@ -42,25 +43,22 @@ class WaitlistService:
         WAITLIST_FULL, and CONFLICT where the person waits for another number of seats.
         """
         # Whoever wants the same waits for the line, so what can be sent together is.
-        async with self._pool.connection() as connection, connection.pipeline():
-            async with connection.transaction():
-                ticket_type_id = await self._sale.ticket_type_of(
-                    connection, body.event_id, body.ticket_type_id
+        async with self._pool.connection() as connection, pipelined_transaction(connection):
+            ticket_type_id = await self._sale.ticket_type_of(connection, body.event_id, body.ticket_type_id)
+            await self._store.lock_line(connection, ticket_type_id)
+            entry_id = await self._entry_of_before(connection, person_id, body, ticket_type_id)
+            is_new = entry_id is None
+            if entry_id is None:
+                await self._sale.require_waiting(
+                    connection,
+                    event_id=body.event_id,
+                    ticket_type_id=ticket_type_id,
+                    person_id=person_id,
+                    quantity=body.quantity,
                 )
-                await self._store.lock_line(connection, ticket_type_id)
-                entry_id = await self._entry_of_before(connection, person_id, body, ticket_type_id)
-                is_new = entry_id is None
-                if entry_id is None:
-                    await self._sale.require_waiting(
-                        connection,
-                        event_id=body.event_id,
-                        ticket_type_id=ticket_type_id,
-                        person_id=person_id,
-                        quantity=body.quantity,
-                    )
-                    entry_id = await self._insert(connection, person_id, body, ticket_type_id)
-                reading = await self._store.begin_entry(connection, entry_id, person_id)
-            entry = _own(entry_id, await reading())  # after the commit was sent
+                entry_id = await self._insert(connection, person_id, body, ticket_type_id)
+            reading = await self._store.begin_entry(connection, entry_id, person_id)
+        entry = _own(entry_id, await reading())
         if is_new:
             self._offers.kick(body.event_id)  # seats may have come free before anybody could see who waits
         return entry, is_new

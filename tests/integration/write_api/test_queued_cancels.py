@@ -180,7 +180,7 @@ async def test_cancels_and_bookings_are_one_transaction(scene: Scene) -> None:
 async def test_cancels_alone_are_one_transaction_and_wait_for_no_confirmation(scene: Scene) -> None:
     confirmations = 0
 
-    async def confirm() -> RawHeaders:
+    async def confirm(_: int | None) -> RawHeaders:
         nonlocal confirmations
         confirmations += 1
         return ()
