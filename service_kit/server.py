@@ -14,6 +14,9 @@ from service_kit.settings import ProcessSettings
 from service_kit.whole_answers import WholeAnswersProtocol
 
 WRONG_SETTINGS = 2
+OBJECTS_BEFORE_COLLECTION = 100_000
+"""More than some thousand requests under way have: they are no garbage, and to look for some among them time and
+again (Python does so from 700 on) cost a fifth of a busy process. What is garbage waits for some ten megabytes."""
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
@@ -46,6 +49,7 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
     # longest answers of a busy process.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION, 10, 10)
     uvicorn.run(
         app,
         host=host,

@@ -10,6 +10,7 @@ A server that has the way says so in the scope, as ASGI does it with extensions.
 from collections.abc import Callable
 from functools import partial
 from typing import Final
+from weakref import ReferenceType, ref
 
 from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -37,14 +38,19 @@ class WholeAnswersProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope:
-            self.scope["extensions"] = {WHOLE_ANSWERS: {"send": partial(_send_whole, cycle)}}
+            # Weakly, for the scope is the cycle's: each request would wait for the garbage collector.
+            self.scope["extensions"] = {WHOLE_ANSWERS: {"send": partial(_send_whole, ref(cycle))}}
 
 
 def _send_whole(
-    cycle: RequestResponseCycle, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
+    of: ReferenceType[RequestResponseCycle],
+    status: int,
+    headers: tuple[tuple[bytes, bytes], ...],
+    body: bytes,
 ) -> bool:
-    """As two messages to `cycle.send` would."""
-    if cycle.flow.write_paused or cycle.response_started or cycle.disconnected:
+    """As two messages to the cycle's `send` would."""
+    cycle = of()
+    if cycle is None or cycle.flow.write_paused or cycle.response_started or cycle.disconnected:
         return False
     cycle.response_started = True
     cycle.waiting_for_100_continue = False

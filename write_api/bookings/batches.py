@@ -33,7 +33,6 @@ from write_api.bookings.store import BookingStore
 
 MAX_BATCH = 2000
 MAX_WAITING = 8192
-
 SESSION_SETTINGS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",

@@ -1,12 +1,13 @@
 """An answer that goes the short way is, byte by byte, the one that goes uvicorn's own."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, HotRoutes
 from service_kit.whole_answers import WholeAnswersProtocol, whole_answers_of
@@ -109,3 +110,16 @@ async def test_who_does_not_read_delays_nobody_and_gets_all(address: tuple[str, 
     writer.close()
     assert received.count(b"x-own: 1") == count
     assert received.endswith(body)
+
+
+async def test_a_request_that_is_over_leaves_nothing_to_the_garbage_collector(
+    address: tuple[str, int],
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        await exchanged(address, asked(b"[]") * 100 + asked(b"{}", b"Connection: close"))
+        left = [one for one in gc.get_objects() if isinstance(one, RequestResponseCycle)]
+    finally:
+        gc.enable()
+    assert len(left) < 5, "but what the connection's last request has left"
