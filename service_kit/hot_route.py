@@ -9,6 +9,7 @@ A test holds the two against each other, with well-formed and hostile requests.
 
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from starlette.responses import Response
@@ -31,7 +32,7 @@ class HotRequest(NamedTuple):
 
     def getlist(self, key: str) -> list[str]:
         """As Starlette's Headers, for a Permission: what was sent under a name."""
-        value = self.headers.get(key.lower().encode("latin-1"))
+        value = self.headers.get(_raw_name(key))
         return [] if value is None else [value.decode("latin-1")]
 
 
@@ -75,6 +76,11 @@ class HotRoutes:
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})
+
+
+@lru_cache(maxsize=100)
+def _raw_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")
 
 
 def raw_headers(headers: Mapping[str, str]) -> RawHeaders:

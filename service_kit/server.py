@@ -15,8 +15,8 @@ from service_kit.whole_answers import WholeAnswersProtocol
 
 WRONG_SETTINGS = 2
 OBJECTS_BEFORE_COLLECTION = 100_000
-"""More than some thousand requests under way have. They are no garbage, and to look for some among them again
-and again (Python does so from 700 on) took a fifth of a busy process. Garbage waits for some ten megabytes."""
+"""More than some thousand requests under way have. They are no garbage, and to look for some among them
+time and again (Python does so from 700 on) took a fifth of a busy process. Garbage can wait."""
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 

@@ -222,7 +222,9 @@ class BookingQueues:
             except Exception as error:  # noqa: BLE001 - each of them is told
                 confirmed = error
         if booked.sale is not None and booked.sold_out and not isinstance(confirmed, Exception):
-            self.sold_out.remember(event_id, booked.mark, booked.sale, booked.sold_out, confirmed)
+            self.sold_out.remember(
+                event_id, booked.mark, booked.sale, booked.sold_out, confirmed, since=booked.since
+            )
         for (_, answer), outcome in zip(batch, booked.outcomes, strict=True):
             if answer.done():
                 continue

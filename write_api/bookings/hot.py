@@ -83,7 +83,8 @@ class HotBooking(HotRoute):
             return await self._failed(request, error, told)
         if isinstance(served.outcome, Problem):
             refusal = served.encoded or answer_of(problem_response(served.outcome))
-            return refusal._replace(headers=(*refusal.headers, *told, *served.confirmed))
+            headers = (*refusal.headers, *told, *served.confirmed)
+            return HotAnswer(refusal.status, headers, refusal.body)
         encoded = _ENCODER.encode(served.outcome)
         length = (b"content-length", b"%d" % len(encoded))
         return HotAnswer(201, (length, _JSON_HEADER, *told, *served.confirmed), encoded)

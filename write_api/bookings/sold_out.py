@@ -25,6 +25,9 @@ from write_api.bookings.served import Served
 
 REMEMBERED_SECONDS = 0.1
 RENEWED_AFTER_SECONDS = 0.02
+"""At the earliest: a renewal costs as much as a hundred refusals."""
+RENEWAL_TIMES = 3
+"""So many times what the last batch took, from its begin to its confirmation, is time enough for the next."""
 MAX_FORGOTTEN = 10_000
 MAX_KEYED_EVENTS = 100
 """Of which the names of keyed bookings are kept: some 6 MB for an event of 100,000 seats."""
@@ -77,6 +80,10 @@ class SoldOut:
         keyed = self._keyed.get(event_id)
         return 0 if keyed is None else keyed.last_booking_id
 
+    def now(self) -> float:
+        """When a batch begins, by this memory's clock."""
+        return self._clock()
+
     def mark(self) -> int:
         """Taken before a batch reads: what is forgotten from then on, it may not have seen."""
         return self._forgets
@@ -94,15 +101,22 @@ class SoldOut:
             keyed.hashes.update(map(hash, keys.names))
 
     def remember(
-        self, event_id: int, mark: int, sale: Sale, sold_out: frozenset[int], confirmed: RawHeaders
+        self,
+        event_id: int,
+        mark: int,
+        sale: Sale,
+        sold_out: frozenset[int],
+        confirmed: RawHeaders,
+        *,
+        since: float,
     ) -> None:
-        """A batch has left no seat of these ticket types, and was confirmed just now."""
+        """A batch has left no seat of these ticket types, and was confirmed just now; it began at `since`."""
         if event_id not in self._keyed or self._forgotten.get(event_id, self._all_forgotten) > mark:
             return
         now = self._clock()
-        self._memories[event_id] = _Memory(
-            sale, sold_out, confirmed, now + RENEWED_AFTER_SECONDS, now + self._seconds
-        )
+        until = now + self._seconds
+        renewed_from = max(until - RENEWAL_TIMES * (now - since), now + RENEWED_AFTER_SECONDS)
+        self._memories[event_id] = _Memory(sale, sold_out, confirmed, renewed_from, until)
 
     def forget(self, event_id: int) -> None:
         """Seats of the event came free in this process."""
