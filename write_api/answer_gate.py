@@ -276,7 +276,7 @@ class AnswerGate:
         kept: deque[_Unconfirmed] = deque()
         for one in self._unconfirmed:
             if one.target_lsn <= sample.confirmed_lsn:
-                took_seconds = time.monotonic() - one.since
+                took_seconds = self._sampled_at - one.since  # not until it was heard: each would be later
                 if took_seconds >= self._poll_seconds:  # else what was sampled was confirmed already
                     self._took_seconds.append(took_seconds)
                 for waiter in one.waiters:
@@ -312,7 +312,7 @@ class ConfirmedAnswers:
         except NotConfirmedError as error:
             _LOG.warning("answer withheld", extra={"path": scope.get("path"), "reason": str(error)})
             detail = "It is not confirmed yet that the answer will last. What was asked may have been done."
-            raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail, headers=self.unconfirmed) from None
+            raise Problem(problems.TEMPORARILY_UNAVAILABLE, detail) from None
         return self.unconfirmed | dict(self._consistency.headers(scope, confirmed_lsn=confirmation.lsn))
 
     async def raw_headers(self, target_lsn: int | None = None) -> RawHeaders:
@@ -358,7 +358,9 @@ class AnswerGateMiddleware:
                     headers = await self._confirmed.headers(scope) if is_told else self._confirmed.unconfirmed
                 except Problem as problem:
                     is_withheld = True
-                    await problem_response(problem)(scope, receive, send)
+                    instead = problem_response(problem)
+                    instead.headers.update(self._confirmed.unconfirmed)
+                    await instead(scope, receive, send)
                     return
                 MutableHeaders(scope=message).update(headers)
             await send(message)

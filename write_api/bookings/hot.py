@@ -103,7 +103,7 @@ class HotBooking(HotRoute):
             is_told = response.status_code < 500
             confirmed = await self._confirmed.headers({}) if is_told else self._confirmed.unconfirmed
         except Problem as problem:
-            return answer_of(problem_response(problem))
+            return answer_of(problem_response(problem), *told, *raw_headers(self._confirmed.unconfirmed))
         return answer_of(response, *told, *raw_headers(confirmed))
 
 

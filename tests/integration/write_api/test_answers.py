@@ -24,6 +24,9 @@ from tests.integration.write_api.application import (
 from tests.people import PASSWORD, unique
 from write_api.answer_gate import WalSample
 
+EVERYTHING = 2**62
+"""A position behind any that is written."""
+
 
 class CommandedRule:
     """Confirms what the test lets it confirm."""
@@ -36,7 +39,7 @@ class CommandedRule:
 
     async def sample(self) -> WalSample:
         self.samples += 1
-        return WalSample(1, 1 if self.confirms else 0, datetime.now(UTC))
+        return WalSample(1, EVERYTHING if self.confirms else 0, datetime.now(UTC))
 
 
 class HastyRule(CommandedRule):
@@ -44,7 +47,7 @@ class HastyRule(CommandedRule):
 
     async def sample(self) -> WalSample:
         self.samples += 1
-        return WalSample(1, 1, datetime.now(UTC))
+        return WalSample(1, EVERYTHING, datetime.now(UTC))
 
 
 @asynccontextmanager
