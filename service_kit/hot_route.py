@@ -15,12 +15,10 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service_kit.whole_answers import whole_answers_of
+from service_kit.whole_answers import RawHeaders, whole_answers_of
 
 MAX_BODY_BYTES: Final = 1024
 """What is longer is none of the common case."""
-
-RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
 class HotRequest(NamedTuple):

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import problems
-from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
 from service_kit.rate_limits import Limit, RateLimiter, Taken
+from service_kit.whole_answers import RawHeaders
 
 _POLICY_HEADER = b"ratelimit-policy"
 _LEFT_HEADER = b"ratelimit"

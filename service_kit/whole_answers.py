@@ -17,7 +17,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 WHOLE_ANSWERS: Final = "frontrow.whole_answers"
 
-SendWhole = Callable[[int, tuple[tuple[bytes, bytes], ...], bytes], bool]
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+SendWhole = Callable[[int, RawHeaders, bytes], bool]
 """Sends status, headers and body; False where it can't be sent so now, and nothing was.
 
 Headers are in lower case, well formed, and tell the body's length; none is about the connection.
@@ -45,7 +47,7 @@ class WholeAnswersProtocol(HttpToolsProtocol):
 def _send_whole(
     of: ReferenceType[RequestResponseCycle],
     status: int,
-    headers: tuple[tuple[bytes, bytes], ...],
+    headers: RawHeaders,
     body: bytes,
 ) -> bool:
     """As two messages to the cycle's `send` would."""

@@ -8,8 +8,8 @@ Cost. One statement a poll, for all who wait, and only while someone waits. A po
 arrived before it started: its `flushed_lsn` is read after their last statement, so it is their target. With
 durability `local` the same sample confirms them: one round trip to the primary on the same machine (some
 0.2 ms), shared. With a quorum, the members have flushed the target about a round trip to the nearest of them
-later: the next poll is when that was lately, or when somebody arrives, and then each millisecond. Waiting
-costs a future a request; no lock, no transaction, no connection.
+later: the next poll is when that was lately, or when somebody arrives, and then each millisecond, or each
+thirtieth of that. Waiting costs a future a request; no lock, no transaction, no connection.
 """
 
 import asyncio
@@ -28,9 +28,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts import problems
 from service_kit.database import DATABASE_ERRORS, Pool
-from service_kit.hot_route import RawHeaders, raw_headers
+from service_kit.hot_route import raw_headers
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem, problem_response
+from service_kit.whole_answers import RawHeaders
 from write_api.consistency import AnswerConsistency
 
 _LOG = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ _Waiter = asyncio.Future[Confirmation]
 
 
 class _Unconfirmed(NamedTuple):
-    """Who waits for a position since it was sampled."""
+    """Who waits for a position, since it was sampled or brought."""
 
     target_lsn: int
     since: float

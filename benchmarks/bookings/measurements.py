@@ -145,7 +145,6 @@ def in_open_loop(stand: Stand) -> Figures:
         [closed_loop(stand, connections=CROWD, round_trip_ms=FAR_MS, seats=80_000)() for _ in range(2)]
     )
     loads: list[Load] = []
-    stand.settle()
     stand.recycle_log()
     for _ in range(ROUNDS):
         stand.settle()

@@ -232,6 +232,7 @@ class Stand:
 
         A new one has to be made and filled, on the primary and all that follow it.
         """
+        self.settle()
         for _ in range(LOG_FILES):
             self.rows("SELECT pg_logical_emit_message(false, 'bench', '')")
             self.rows("SELECT pg_switch_wal()")

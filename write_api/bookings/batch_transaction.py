@@ -8,7 +8,6 @@ import psycopg
 
 from service_kit.database import Connection, Pool, Row
 from service_kit.pipelines import Committed, pipelined_transaction
-from service_kit.problem_responses import Problem
 from write_api.bookings.assumed import AssumedSale, AssumedSales, assume
 from write_api.bookings.cancels import Cancel, CancelOutcome, JudgedCancels, judge_cancels
 from write_api.bookings.grants import Grant, MadeBefore, Outcome, Sale, Wish, grant_in_order
@@ -189,8 +188,3 @@ def _told(
         else by_grant[id(one)]
         for wish, one in zip(wishes, outcomes, strict=True)
     ]
-
-
-def is_told(outcome: BatchOutcome) -> bool:
-    """Whether it says anything of what the database holds, and so has to be confirmed."""
-    return isinstance(outcome, MadeBooking | Problem)

@@ -19,15 +19,14 @@ from typing import NamedTuple, TypeVar
 from contracts import problems
 from contracts.booking import Booking
 from service_kit.database import Pool
-from service_kit.hot_route import RawHeaders
 from service_kit.problem_responses import Problem
-from write_api.bookings.batch_transaction import NOT_SO, BatchTransactions, Booked, is_told
+from service_kit.whole_answers import RawHeaders
+from write_api.bookings.batch_transaction import NOT_SO, BatchTransactions, Booked
 from write_api.bookings.cancels import Cancel, CancelOutcome
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.grants import Wish
-from write_api.bookings.made import MadeBooking
 from write_api.bookings.schemas import BookingCreate
-from write_api.bookings.served import Served
+from write_api.bookings.served import Served, Told
 from write_api.bookings.sold_out import SoldOut
 from write_api.bookings.store import BookingStore
 
@@ -194,14 +193,12 @@ class BookingQueues:
             booked = await self.transactions.book(
                 event_id, [one.asked for one in wanting], [one.asked for one in cancelling]
             )
-        except NOT_SO as error:
-            if len(batch) > 1:
+        except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
+            if isinstance(error, NOT_SO) and len(batch) > 1:
                 middle = len(batch) // 2
                 await self._serve(event_id, batch[:middle])
                 await self._serve(event_id, batch[middle:])
                 return
-            booked = Booked([error] * len(wanting), [error] * len(cancelling))
-        except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
             booked = Booked([error] * len(wanting), [error] * len(cancelling))
         if booked.has_freed:
             self._freed_seats.tell([event_id])
@@ -216,7 +213,7 @@ class BookingQueues:
     async def _answer(self, event_id: int, batch: Sequence[_Wanting], booked: Booked) -> None:
         """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
         confirmed: RawHeaders | Exception = ()
-        if any(is_told(outcome) for outcome in booked.outcomes):
+        if any(isinstance(outcome, Told) for outcome in booked.outcomes):
             try:
                 confirmed = await self._confirm(booked.flushed_lsn)
             except Exception as error:  # noqa: BLE001 - each of them is told
@@ -228,7 +225,7 @@ class BookingQueues:
         for (_, answer), outcome in zip(batch, booked.outcomes, strict=True):
             if answer.done():
                 continue
-            if not isinstance(outcome, MadeBooking | Problem):
+            if not isinstance(outcome, Told):
                 answer.set_exception(outcome)
             elif isinstance(confirmed, Exception):
                 answer.set_exception(confirmed)

@@ -16,9 +16,10 @@ from contracts.token_claims import Identity
 from mini_auth.permissions import permission_of
 from service_kit.client_address import ADDRESS_HEADER, address_of
 from service_kit.fields import MAX_ID
-from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, RawHeaders, answer_of, raw_headers
+from service_kit.hot_route import HotAnswer, HotRequest, HotRoute, answer_of, raw_headers
 from service_kit.problem_responses import Problem, error_response, problem_response
 from service_kit.rate_limit_headers import raw_headers_of
+from service_kit.whole_answers import RawHeaders
 from write_api.answer_gate import ConfirmedAnswers
 from write_api.bookings.batches import BookingQueues
 from write_api.bookings.grants import Wish

@@ -3,9 +3,13 @@
 from typing import NamedTuple
 
 from contracts.booking import Booking
-from service_kit.hot_route import HotAnswer, RawHeaders
+from service_kit.hot_route import HotAnswer
 from service_kit.problem_responses import Problem
+from service_kit.whole_answers import RawHeaders
 from write_api.bookings.made import MadeBooking
+
+Told = MadeBooking | Problem
+"""What became of a wish, by what the database holds: it has to be confirmed before anybody hears of it."""
 
 
 class Served(NamedTuple):
@@ -14,7 +18,7 @@ class Served(NamedTuple):
     `encoded` is the refusal as an answer without these headers, where it is known already.
     """
 
-    outcome: MadeBooking | Problem
+    outcome: Told
     confirmed: RawHeaders
     encoded: HotAnswer | None = None
 

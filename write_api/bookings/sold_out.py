@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from contracts import problems
-from service_kit.hot_route import RawHeaders, answer_of
+from service_kit.hot_route import answer_of
 from service_kit.problem_responses import problem_response
+from service_kit.whole_answers import RawHeaders
 from write_api.bookings.grants import Grant, Outcome, Sale, Wish
 from write_api.bookings.refusals import problem_of
 from write_api.bookings.rules import Refusal, chosen_ticket_type, refusal_to_book

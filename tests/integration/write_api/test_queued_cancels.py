@@ -12,9 +12,9 @@ import pytest
 from contracts import problems
 from contracts.booking import Booking
 from service_kit.database import Pool, create_pool
-from service_kit.hot_route import RawHeaders
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem
+from service_kit.whole_answers import RawHeaders
 from tests.integration.write_api.application import (
     Application,
     Customer,
