@@ -1,6 +1,7 @@
 """Runs an ASGI application as one of our processes: settings, logs, loop, graceful end."""
 
 import gc
+import socket
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,9 +15,13 @@ from service_kit.settings import ProcessSettings
 from service_kit.whole_answers import WholeAnswersProtocol
 
 WRONG_SETTINGS = 2
+NOT_STARTED = 3
 OBJECTS_BEFORE_COLLECTION = 100_000
 """More than some thousand requests under way have. They are no garbage, and to look for some among them
 time and again (Python does so from 700 on) took a fifth of a busy process. Garbage can wait."""
+
+ACCEPTED_AT_ONCE = 32
+"""Connections that are accepted in a turn of the loop; libuv accepts one for each descriptor (0129)."""
 
 Settings = TypeVar("Settings", bound=ProcessSettings)
 
@@ -50,7 +55,7 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION, 10, 10)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -65,3 +70,12 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
         limit_concurrency=8192,
         backlog=4096,
     )
+    server = uvicorn.Server(config)
+    server.run(sockets=listening_descriptors(config.bind_socket()))
+    if not server.started:
+        sys.exit(NOT_STARTED)
+
+
+def listening_descriptors(bound: socket.socket) -> list[socket.socket]:
+    """One socket under several descriptors: in each turn of its own the loop accepts once at each of them."""
+    return [bound, *(bound.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
