@@ -59,11 +59,11 @@ def tell_or_refuse(judged: Judged) -> None:
 def judge(taken: Sequence[Taken], *, refusal: str) -> Judged:
     """What is told of a request: of its first limit, and of the one that refuses for longest."""
     for one in taken:
-        if one.retry_after_seconds:
+        if one.wait_microseconds:
             break
     else:
         return Judged((taken[0],), None)
-    worst = max(taken, key=lambda one: one.retry_after_seconds)
+    worst = max(taken, key=lambda one: one.wait_microseconds)
     problem = Problem(
         problems.TOO_MANY_REQUESTS,
         f"{refusal} Try again in {worst.retry_after_seconds} s.",
@@ -80,11 +80,12 @@ def raw_headers_of(taken: Sequence[Taken]) -> RawHeaders:
     if not taken:
         return ()
     policies, left = b"", b""
-    for limit, remaining, reset_seconds, retry_after_seconds in taken:
+    for one in taken:
         separator = b", " if left else b""
-        name, policy = _name_and_policy(limit)
+        name, policy = _name_and_policy(one.limit)
         policies += separator + policy
-        left += b"%b%b;r=%d;t=%d" % (separator, name, remaining, retry_after_seconds or reset_seconds)
+        seconds = one.retry_after_seconds or one.reset_seconds
+        left += b"%b%b;r=%d;t=%d" % (separator, name, one.remaining, seconds)
     return (_POLICY_HEADER, policies), (_LEFT_HEADER, left)
 
 

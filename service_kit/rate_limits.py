@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from service_kit.limit_scripts import LimitScript
 
 MAX_LOCAL_KEYS = 100_000
@@ -85,15 +87,32 @@ class Limit:
         return Limit(self.name, self.count * factor, self.seconds)
 
 
-class Taken(NamedTuple):
-    """What came of a request under one limit."""
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """What came of a request under one limit; people are told whole seconds, and no fewer."""
 
     limit: Limit
-    remaining: int
-    reset_seconds: int
+    owed_microseconds: int
     """Until all of the limit is there again."""
-    retry_after_seconds: int
-    """0 where the request is within the limit."""
+    wait_microseconds: int = 0
+    """Until there is room; 0 where the request is within the limit."""
+
+    @property
+    def remaining(self) -> int:
+        """How many more there is room for."""
+        if self.wait_microseconds:
+            return 0
+        limit = self.limit
+        return (limit.all_microseconds - self.owed_microseconds) // limit.one_microseconds
+
+    @property
+    def reset_seconds(self) -> int:
+        """Until all of the limit is there again."""
+        return -(-self.owed_microseconds // MICROSECONDS)
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """0 where the request is within the limit."""
+        return -(-self.wait_microseconds // MICROSECONDS)
 
 
 class Count:
@@ -148,24 +167,26 @@ def count_all(counts: Sequence[Count], take: int, now: int) -> list[Taken]:
     `now` is in microseconds of the clock of the counts. Comparisons are spelt out: each call would cost as
     much as all the arithmetic.
     """
-    decided, is_allowed = [], True
     for count in counts:
-        limit = count.limit
-        before = count.paid_back_at if count.paid_back_at > now else now
-        after = before + take * limit.one_microseconds
-        after = after if after > now else now
-        wait = after - limit.all_microseconds - now
-        if wait > 0:
-            is_allowed = False
-            decided.append((count, before, wait))
-        else:
-            decided.append((count, after, 0))
+        limit, owed = count.limit, count.paid_back_at - now
+        if (owed if owed > 0 else 0) + take * limit.one_microseconds > limit.all_microseconds:
+            return [_refused(one, take, now) for one in counts]
     taken = []
-    for count, paid_back_at, wait in decided:
-        if is_allowed:
-            count.paid_back_at = paid_back_at
-        taken.append(_taken(count.limit, wait, paid_back_at - now))
+    for count in counts:
+        limit, owed = count.limit, count.paid_back_at - now
+        owed = (owed if owed > 0 else 0) + take * limit.one_microseconds
+        owed = owed if owed > 0 else 0
+        count.paid_back_at = now + owed
+        taken.append(Taken(limit, owed))
     return taken
+
+
+def _refused(count: Count, take: int, now: int) -> Taken:
+    """What is told of one limit where any has no room; one that has is told of as if it had counted."""
+    owed = max(count.paid_back_at - now, 0)
+    after = max(owed + take * count.limit.one_microseconds, 0)
+    wait = max(after - count.limit.all_microseconds, 0)
+    return Taken(count.limit, owed if wait else after, wait)
 
 
 class _Asked(NamedTuple):
@@ -212,7 +233,7 @@ class RateLimiter:
         if told is None:
             return count_all(self._local.of(asked), take, int(self._clock() * MICROSECONDS))
         return [
-            _taken(limit, wait, owed)
+            Taken(limit, owed, wait)
             for (limit, _), wait, owed in zip(asked, told[::2], told[1::2], strict=True)
         ]
 
@@ -251,12 +272,3 @@ class RateLimiter:
             for one in self._asked:  # none, but where this task was cancelled
                 one.answer.cancel()
             self._asked.clear()
-
-
-def _taken(limit: Limit, wait_microseconds: int, owed_microseconds: int) -> Taken:
-    """As people are told: so many whole seconds, and no fewer."""
-    reset_seconds = -(-owed_microseconds // MICROSECONDS)
-    if wait_microseconds:
-        return Taken(limit, 0, reset_seconds, -(-wait_microseconds // MICROSECONDS))
-    free_microseconds = limit.all_microseconds - owed_microseconds
-    return Taken(limit, free_microseconds // limit.one_microseconds, reset_seconds, 0)

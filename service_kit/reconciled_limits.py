@@ -91,11 +91,11 @@ class ReconciledLimiter:
         Needs a running event loop, which tells Redis later, unless there is no Redis.
         """
         known = self._local.of(asked)
-        taken = count_all(known, count, self._now())
+        taken = count_all(known, count, int(self._clock() * MICROSECONDS))
         if self._script is None:
             return taken
         for one in taken:
-            if one.retry_after_seconds:
+            if one.wait_microseconds:
                 return taken
         for each in known:
             if not each.untold:
