@@ -10,8 +10,9 @@ A test holds the two against each other, with well-formed and hostile requests.
 from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +22,7 @@ MAX_BODY_BYTES: Final = 1024
 """What is longer is none of the common case."""
 
 
-class HotRequest(NamedTuple):
+class HotRequest(msgspec.Struct, frozen=True, gc=False):
     """A request whose body is JSON by its header, short, and here as a whole; no header is there twice."""
 
     scope: Scope
@@ -34,7 +35,7 @@ class HotRequest(NamedTuple):
         return [] if value is None else [value.decode("latin-1")]
 
 
-class HotAnswer(NamedTuple):
+class HotAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer whose headers include its length and its media type."""
 
     status: int
@@ -70,7 +71,7 @@ class HotRoutes:
             await self.plain(scope, _replayed(taken, receive), send)
             return
         send_whole = whole_answers_of(scope)
-        if send_whole is not None and send_whole(*answer):
+        if send_whole is not None and send_whole(answer.status, answer.headers, answer.body):
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body})

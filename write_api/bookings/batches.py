@@ -14,7 +14,9 @@ Several processes may do so at once: each batch holds the locks that the plain p
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
+
+import msgspec
 
 from contracts import problems
 from contracts.booking import Booking
@@ -52,12 +54,12 @@ Confirm = Callable[[int | None], Awaitable[RawHeaders]]
 Raises Problem where it is not in time."""
 
 
-class _Wanting(NamedTuple):
+class _Wanting(msgspec.Struct, frozen=True):
     asked: Wish
     answer: "asyncio.Future[Served]"
 
 
-class _Cancelling(NamedTuple):
+class _Cancelling(msgspec.Struct, frozen=True):
     asked: Cancel
     answer: "asyncio.Future[CancelOutcome]"
 
@@ -222,7 +224,8 @@ class BookingQueues:
             self.sold_out.remember(
                 event_id, booked.mark, booked.sale, booked.sold_out, confirmed, since=booked.since
             )
-        for (_, answer), outcome in zip(batch, booked.outcomes, strict=True):
+        for one, outcome in zip(batch, booked.outcomes, strict=True):
+            answer = one.answer
             if answer.done():
                 continue
             if not isinstance(outcome, Told):
@@ -235,7 +238,8 @@ class BookingQueues:
 
 def _answer_cancels(batch: Sequence[_Cancelling], booked: Booked) -> None:
     """Tells each at once: their answers are confirmed one by one, on their way out."""
-    for (_, answer), outcome in zip(batch, booked.cancelled, strict=True):
+    for one, outcome in zip(batch, booked.cancelled, strict=True):
+        answer = one.answer
         if answer.done():
             continue
         if isinstance(outcome, Exception) and not isinstance(outcome, Problem):

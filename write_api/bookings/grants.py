@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from contracts import problems
 from write_api.bookings.rules import (
     BookableEvent,
@@ -21,8 +23,7 @@ from write_api.bookings.rules import (
 from write_api.ordered_bookings import AttendeeBody
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, gc=False):
     """Somebody who wants seats of an event; of its only ticket type where none is named.
 
     `order_id` is that of the order that it is a part of; `hold_seconds` how long it is held where that is not
@@ -100,8 +101,7 @@ class Sale:
         return remaining
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """A wish that gets its seats."""
 
     wish: Wish
@@ -138,7 +138,8 @@ def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
     made: dict[tuple[int, str], Grant | MadeBefore] = dict(sale.made_before)
     outcomes: list[Outcome] = []
     for wish in wishes:
-        before = None if wish.name is None else made.get(wish.name)
+        name = wish.name
+        before = None if name is None else made.get(name)
         if before is not None:
             outcomes.append(before if _is_the_same(wish, before) else _key_reused())
             continue
@@ -147,8 +148,8 @@ def grant_in_order(sale: Sale, wishes: Sequence[Wish]) -> list[Outcome]:
             remaining[outcome.ticket_type.id] -= wish.quantity
             whose = (outcome.ticket_type.id, wish.person_id)
             seats[whose] = seats.get(whose, 0) + wish.quantity
-            if wish.name is not None:
-                made[wish.name] = outcome
+            if name is not None:
+                made[name] = outcome
         outcomes.append(outcome)
     return outcomes
 

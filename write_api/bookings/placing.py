@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+import msgspec
+
 from contracts import problems
 from service_kit.database import Connection
 from service_kit.problem_responses import Problem, problem_body
@@ -72,7 +74,7 @@ class BookingPlacing:
         shortest = min(
             (sale.event.hold_seconds or self._hold_seconds for sale in sales.values()), default=None
         )
-        wishes = [replace(wish, hold_seconds=shortest) for wish in wishes]
+        wishes = [msgspec.structs.replace(wish, hold_seconds=shortest) for wish in wishes]
         outcomes: dict[int, Outcome] = {}
         for event_id, its_places in places.items():
             granted = _granted(event_id, sales.get(event_id), [wishes[place] for place in its_places])

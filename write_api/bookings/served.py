@@ -1,6 +1,6 @@
 """What those who asked for seats are told."""
 
-from typing import NamedTuple
+import msgspec
 
 from contracts.booking import Booking
 from service_kit.hot_route import HotAnswer
@@ -12,7 +12,7 @@ Told = MadeBooking | Problem
 """What became of a wish, by what the database holds: it has to be confirmed before anybody hears of it."""
 
 
-class Served(NamedTuple):
+class Served(msgspec.Struct, frozen=True, gc=False):
     """What became of a wish, and what the answer says of its confirmation: nothing without a gate.
 
     `encoded` is the refusal as an answer without these headers, where it is known already.
