@@ -16,14 +16,13 @@ from write_api.bookings.made import MadeBooking, made_booking_from_row
 from write_api.bookings.refusals import no_booking, no_event, problem_of
 from write_api.bookings.rules import Refusal
 from write_api.bookings.seat_accounting import SeatAccountingError, seats_as_they_should_be
+from write_api.bookings.served import Told
 from write_api.bookings.sold_out import SoldOut, sold_out_after
 from write_api.bookings.store import BookingStore
 
 # What is wrong with one request, such as an account that was just removed, and not with the database; or with
 # what was assumed.
 NOT_SO = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
-
-BatchOutcome = MadeBooking | Exception
 
 
 class Booked(NamedTuple):
@@ -34,8 +33,8 @@ class Booked(NamedTuple):
     or saw is.
     """
 
-    outcomes: Sequence[BatchOutcome]
-    cancelled: Sequence[CancelOutcome | Exception] = ()
+    outcomes: Sequence[Told]
+    cancelled: Sequence[CancelOutcome] = ()
     has_freed: bool = False
     sale: Sale | None = None
     sold_out: frozenset[int] = frozenset()
@@ -178,7 +177,7 @@ def _told(
     outcomes: Sequence[Outcome],
     rows: Mapping[int, Row],
     by_grant: Mapping[int, MadeBooking],
-) -> list[BatchOutcome]:
+) -> list[Told]:
     """What became of each wish, with the bookings that were made before in `rows`."""
     return [
         problem_of(one)

@@ -12,25 +12,22 @@ Several processes may do so at once: each batch holds the locks that the plain p
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 import msgspec
 
-from contracts import problems
 from contracts.booking import Booking
 from service_kit.database import Pool
-from service_kit.problem_responses import Problem
 from service_kit.whole_answers import RawHeaders
 from write_api.bookings.batch_transaction import NOT_SO, BatchTransactions, Booked
 from write_api.bookings.cancels import Cancel, CancelOutcome
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.grants import Wish
 from write_api.bookings.schemas import BookingCreate
-from write_api.bookings.served import Served, Told
+from write_api.bookings.served import Served
 from write_api.bookings.sold_out import SoldOut
 from write_api.bookings.store import BookingStore
+from write_api.event_queues import EventQueues
 
 MAX_BATCH = 2000
 MAX_WAITING = 8192
@@ -45,8 +42,6 @@ SESSION_SETTINGS = {
 }
 """Each statement of a batch goes by keys, whatever is known of the tables: right after an event was made,
 before they were analysed, the planner would read all of its seats for each batch."""
-
-Answer = TypeVar("Answer")
 
 Confirm = Callable[[int | None], Awaitable[RawHeaders]]
 """Waits until the log is confirmed up to a position, without one until all is that was committed before.
@@ -97,12 +92,15 @@ class BookingQueues:
         self._confirm = confirm
         self.transactions = BatchTransactions(pool, store, sold_out or SoldOut(), hold_seconds=hold_seconds)
         self._freed_seats = freed_seats or FreedSeats()
-        self._max_batch = max_batch
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._queues: dict[int, deque[_Waiting]] = {}
-        self._workers: set[asyncio.Task[None]] = set()
+        self._queues: EventQueues[_Waiting] = EventQueues(
+            self._serve, name="bookings", to_blame=NOT_SO, max_batch=max_batch, max_waiting=max_waiting
+        )
         self._confirming: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """As how many those count who have no answer yet."""
+        return self._queues.waiting
 
     @property
     def sold_out(self) -> SoldOut:
@@ -131,7 +129,7 @@ class BookingQueues:
         if in_vain is not None:
             return in_vain
         answer: asyncio.Future[Served] = asyncio.get_running_loop().create_future()
-        return await self._answer_to(event_id, _Wanting(wish, answer), answer)
+        return await self._queues.answer_to(event_id, _Wanting(wish, answer), answer)
 
     async def cancel(self, event_id: int, cancel: Cancel) -> CancelOutcome:
         """Cancels a booking of the event in its turn; what is answered is not confirmed yet.
@@ -139,69 +137,20 @@ class BookingQueues:
         Raises Problem TEMPORARILY_UNAVAILABLE where too many wait, SeatAccountingError, and psycopg.Error.
         """
         answer: asyncio.Future[CancelOutcome] = asyncio.get_running_loop().create_future()
-        return await self._answer_to(event_id, _Cancelling(cancel, answer), answer)
+        return await self._queues.answer_to(event_id, _Cancelling(cancel, answer), answer)
 
     async def close(self) -> None:
         """Waits until all queues are empty and all are answered; nobody may join any more."""
-        await asyncio.gather(*self._workers)
+        await self._queues.close()
         await asyncio.gather(*self._confirming)
 
-    async def _answer_to(self, event_id: int, waiting: _Waiting, answer: "asyncio.Future[Answer]") -> Answer:
-        """Raises Problem TEMPORARILY_UNAVAILABLE at once where too many wait."""
-        if self._waiting >= self._max_waiting:
-            raise Problem(problems.TEMPORARILY_UNAVAILABLE, "Too many others wait to be served.")
-        self._join(event_id, waiting)
-        self._waiting += waiting.asked.weight
-        try:
-            return await answer
-        finally:
-            self._waiting -= waiting.asked.weight
-
-    def _join(self, event_id: int, waiting: _Waiting) -> None:
-        queue = self._queues.get(event_id)
-        if queue is not None:
-            queue.append(waiting)
-            return
-        self._queues[event_id] = deque([waiting])
-        worker = asyncio.create_task(self._work_off(event_id), name=f"bookings-of-event-{event_id}")
-        self._workers.add(worker)
-        worker.add_done_callback(self._workers.discard)
-
-    async def _work_off(self, event_id: int) -> None:
-        queue = self._queues[event_id]
-        try:
-            while queue:
-                await self._serve(event_id, self._next_batch(queue))
-        finally:
-            del self._queues[event_id]
-
-    def _next_batch(self, queue: deque[_Waiting]) -> list[_Waiting]:
-        """Those who come first and still wait for their answers, as many as one transaction serves."""
-        batch, weight = [], 0
-        while queue and weight < self._max_batch:
-            one = queue.popleft()
-            if not one.answer.done():
-                batch.append(one)
-                weight += one.asked.weight
-        return batch
-
     async def _serve(self, event_id: int, batch: Sequence[_Waiting]) -> None:
-        """Answers everybody of the batch. One that fails is halved until whoever is to blame is alone."""
-        if not batch:
-            return
+        """Answers everybody of the batch. Raises what its transaction raises; then nothing was done."""
         wanting = [one for one in batch if isinstance(one, _Wanting)]
         cancelling = [one for one in batch if isinstance(one, _Cancelling)]
-        try:
-            booked = await self.transactions.book(
-                event_id, [one.asked for one in wanting], [one.asked for one in cancelling]
-            )
-        except Exception as error:  # noqa: BLE001 - each of them is told, as if they had been alone
-            if isinstance(error, NOT_SO) and len(batch) > 1:
-                middle = len(batch) // 2
-                await self._serve(event_id, batch[:middle])
-                await self._serve(event_id, batch[middle:])
-                return
-            booked = Booked([error] * len(wanting), [error] * len(cancelling))
+        booked = await self.transactions.book(
+            event_id, [one.asked for one in wanting], [one.asked for one in cancelling]
+        )
         if booked.has_freed:
             self._freed_seats.tell([event_id])
         _answer_cancels(cancelling, booked)
@@ -213,13 +162,12 @@ class BookingQueues:
         confirming.add_done_callback(self._confirming.discard)
 
     async def _answer(self, event_id: int, batch: Sequence[_Wanting], booked: Booked) -> None:
-        """Tells each what became of it once that is confirmed; an error says nothing that could be lost."""
-        confirmed: RawHeaders | Exception = ()
-        if any(isinstance(outcome, Told) for outcome in booked.outcomes):
-            try:
-                confirmed = await self._confirm(booked.flushed_lsn)
-            except Exception as error:  # noqa: BLE001 - each of them is told
-                confirmed = error
+        """Tells each what became of it, once that is confirmed."""
+        confirmed: RawHeaders | Exception
+        try:
+            confirmed = await self._confirm(booked.flushed_lsn)
+        except Exception as error:  # noqa: BLE001 - each of them is told
+            confirmed = error
         if booked.sale is not None and booked.sold_out and not isinstance(confirmed, Exception):
             self.sold_out.remember(
                 event_id, booked.mark, booked.sale, booked.sold_out, confirmed, since=booked.since
@@ -228,9 +176,7 @@ class BookingQueues:
             answer = one.answer
             if answer.done():
                 continue
-            if not isinstance(outcome, Told):
-                answer.set_exception(outcome)
-            elif isinstance(confirmed, Exception):
+            if isinstance(confirmed, Exception):
                 answer.set_exception(confirmed)
             else:
                 answer.set_result(Served(outcome, confirmed))
@@ -239,13 +185,8 @@ class BookingQueues:
 def _answer_cancels(batch: Sequence[_Cancelling], booked: Booked) -> None:
     """Tells each at once: their answers are confirmed one by one, on their way out."""
     for one, outcome in zip(batch, booked.cancelled, strict=True):
-        answer = one.answer
-        if answer.done():
-            continue
-        if isinstance(outcome, Exception) and not isinstance(outcome, Problem):
-            answer.set_exception(outcome)
-        else:
-            answer.set_result(outcome)
+        if not one.answer.done():
+            one.answer.set_result(outcome)
 
 
 def wish_of(person_id: int, body: BookingCreate, idempotency_key: str | None) -> Wish:

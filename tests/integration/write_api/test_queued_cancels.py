@@ -516,7 +516,7 @@ async def test_over_http_cancels_that_wait_are_gathered(database: Database, stat
             cancelling = [asyncio.create_task(customer.cancel(one["id"])) for one in bookings]
 
             async def all_wait() -> bool:
-                return bool(queues._waiting == 21)
+                return bool(queues.waiting == 21)
 
             await eventually("all wait", all_wait)
             holder.rollback()
