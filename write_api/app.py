@@ -215,7 +215,7 @@ class _Parts:
         )
         waitlist_sale = WaitlistSale(booking_store, offer_seconds=settings.waitlist_offer_seconds)
         self._waitlist_offers = WaitlistOffers(
-            self._control_pool, WaitlistStore(), sale=waitlist_sale, notify=notifications.enqueue
+            self._control_pool, WaitlistStore(), sale=waitlist_sale, notify=notifications.enqueue_for_people
         )
         freed_seats.listen(self._waitlist_offers.kick)
         self._features = Features(

@@ -69,6 +69,7 @@ from write_api.sessions.store import SessionStore
 from write_api.settings import WriteApiSettings
 from write_api.waitlist import routes as waitlist_routes
 from write_api.waitlist.offers import WaitlistOffers
+from write_api.waitlist.queued_joins import JoinQueues
 from write_api.waitlist.service import WaitlistService
 from write_api.waitlist.store import WaitlistStore
 
@@ -149,13 +150,13 @@ class Features:
         booking_limits = BookingLimits(tries, times=self.settings.request_limits_times)
         app.state.booking_limits = booking_limits
         app.state.count_try_for_seats = booking_limits.count_try
-        waitlist = WaitlistService(
-            self.pool,
-            WaitlistStore(),
-            sale=self.waitlist_sale,
-            decline=bookings.cancel,
-            offers=self.waitlist_offers,
+        waitlist_store = WaitlistStore()
+        joins = JoinQueues(
+            self.booking_pool, waitlist_store, sale=self.waitlist_sale, offers=self.waitlist_offers
         )
+        stack.push_async_callback(joins.close)
+        app.state.waitlist_joins = joins
+        waitlist = WaitlistService(self.pool, waitlist_store, joins=joins, decline=bookings.cancel)
         app.state.waitlist = waitlist
         account_mail_limits = mail_limits(rate_limiter)
         accounts = AccountService(

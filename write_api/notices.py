@@ -3,7 +3,7 @@
 The features never import each other; `features.py` hands these functions from one to the other.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -64,6 +64,16 @@ class Notify(Protocol):
         `parameters` are what the template needs besides the recipient: numbers and times, nothing that
         somebody wrote and nothing secret.
         """
+        ...
+
+
+class NotifyPeople(Protocol):
+    """As Notify, for many people in one statement, each with parameters of their own."""
+
+    async def __call__(
+        self, connection: Connection, template: Template, told: Sequence[tuple[ToPerson, Parameters]]
+    ) -> None:
+        """Raises psycopg.Error, in a pipeline as late as at its end."""
         ...
 
 

@@ -3,12 +3,13 @@
 The features never import each other; `features.py` and `app.py` hand what implements this to the waitlist.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from service_kit.database import Connection
+from service_kit.problem_responses import Problem
 
 
 class SeatsNotOfferedError(Exception):
@@ -52,18 +53,29 @@ It is called once nobody else can change the sale, and locks those whom it answe
 """
 
 
+class WaitingRules(Protocol):
+    """For which seats of an event who may wait, by its sale as it was read."""
+
+    def ticket_type_of(self, wanted_id: int | None) -> int | Problem:
+        """The ticket type that is wanted, or the only one. INVALID_REQUEST where there is none."""
+        ...
+
+    def refusal_to_wait(self, ticket_type_id: int, *, person_id: int, quantity: int) -> Problem | None:
+        """SEATS_ARE_FREE where they can be booked now, and what a booking is refused for that waiting doesn't
+        help: EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT, INVALID_REQUEST.
+        """
+        ...
+
+
 class OfferSeats(Protocol):
     """The part of the sale that serves the waitlist, each within the caller's transaction."""
 
-    async def ticket_type_of(self, connection: Connection, event_id: int, wanted_id: int | None) -> int:
-        """The ticket type that is wanted, or the only one. Raises Problem NOT_FOUND, INVALID_REQUEST."""
-        ...
+    async def waiting_rules(
+        self, connection: Connection, event_id: int, person_ids: Collection[int]
+    ) -> WaitingRules:
+        """The rules for these people, of an event that can't change until the transaction ends.
 
-    async def require_waiting(
-        self, connection: Connection, *, event_id: int, ticket_type_id: int, person_id: int, quantity: int
-    ) -> None:
-        """Raises Problem SEATS_ARE_FREE where they can be booked now, and what a booking raises that waiting
-        doesn't help: EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT.
+        Raises Problem NOT_FOUND.
         """
         ...
 

@@ -1,6 +1,6 @@
 """The sale to those who waited: the same locks, rules and rows as any booking, with a longer hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,50 +27,17 @@ class WaitlistSale:
         self._store = store
         self._offer_seconds = offer_seconds
 
-    async def ticket_type_of(self, connection: Connection, event_id: int, wanted_id: int | None) -> int:
-        """The ticket type that is wanted, or the only one. Raises Problem NOT_FOUND, INVALID_REQUEST."""
-        ticket_type = chosen_ticket_type(await self._store.ticket_types(connection, event_id), wanted_id)
-        if isinstance(ticket_type, Refusal):
-            if await self._store.lock_event(connection, event_id) is None:
-                raise no_event(event_id)
-            raise problem_of(ticket_type)
-        return ticket_type.id
-
-    async def require_waiting(
-        self, connection: Connection, *, event_id: int, ticket_type_id: int, person_id: int, quantity: int
-    ) -> None:
-        """Raises Problem SEATS_ARE_FREE, EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT.
-
-        Raises INVALID_REQUEST where there are fewer seats in all: who waits for those waits in vain.
+    async def waiting_rules(
+        self, connection: Connection, event_id: int, person_ids: Collection[int]
+    ) -> "SharedSale":
+        """See WaitingRules. Raises Problem NOT_FOUND.
 
         The stock is read and not locked: seats that come free meanwhile are offered within a moment.
         """
-        sale = await self._store.share_sale(connection, event_id)
+        sale = await self._store.share_sale(connection, event_id, person_ids)
         if sale is None:
             raise no_event(event_id)
-        ticket_type = chosen_ticket_type(sale.ticket_types, ticket_type_id)
-        if isinstance(ticket_type, Refusal):
-            raise problem_of(ticket_type)
-        if quantity > sale.seats[ticket_type_id]:
-            raise Problem(
-                problems.INVALID_REQUEST, f"There are {sale.seats[ticket_type_id]} of these seats in all."
-            )
-        seats_before = await self._store.seats_before(connection, event_id, [ticket_type], [person_id])
-        remaining = sale.remaining[ticket_type_id]
-        refusal = refusal_to_book(
-            sale.event,
-            ticket_type,
-            remaining=remaining,
-            quantity=quantity,
-            now=sale.now,
-            seats_before=seats_before.get((ticket_type_id, person_id), 0),
-            awaited=sale.awaited.get(ticket_type_id),
-        )
-        if refusal is None:
-            detail = f"{remaining} seats are left, and nobody waits for them: book them now."
-            raise Problem(problems.SEATS_ARE_FREE, detail, seats_remaining=remaining)
-        if refusal.kind is not problems.NOT_ENOUGH_SEATS:
-            raise problem_of(refusal)
+        return SharedSale(sale)
 
     async def offer(self, connection: Connection, event_id: int, first_in_line: FirstInLine) -> Offers:
         """Makes a booking for each who is first in line and may have the seats.
@@ -108,6 +75,42 @@ class WaitlistSale:
             hold_seconds=self._offer_seconds,
             has_waited=True,
         )
+
+
+class SharedSale:
+    """See write_api.offered_seats.WaitingRules. The rules of a sale, for those who wait for its seats."""
+
+    def __init__(self, sale: Sale) -> None:
+        self._sale = sale
+        self._ticket_types = {one.id: one for one in sale.ticket_types}
+
+    def ticket_type_of(self, wanted_id: int | None) -> int | Problem:
+        """The ticket type that is wanted, or the only one. INVALID_REQUEST where there is none."""
+        ticket_type = chosen_ticket_type(self._sale.ticket_types, wanted_id)
+        return problem_of(ticket_type) if isinstance(ticket_type, Refusal) else ticket_type.id
+
+    def refusal_to_wait(self, ticket_type_id: int, *, person_id: int, quantity: int) -> Problem | None:
+        """SEATS_ARE_FREE, EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT.
+
+        INVALID_REQUEST where there are fewer seats in all: who waits for those waits in vain.
+        """
+        sale = self._sale
+        seats, remaining = sale.seats[ticket_type_id], sale.remaining[ticket_type_id]
+        if quantity > seats:
+            return Problem(problems.INVALID_REQUEST, f"There are {seats} of these seats in all.")
+        refusal = refusal_to_book(
+            sale.event,
+            self._ticket_types[ticket_type_id],
+            remaining=remaining,
+            quantity=quantity,
+            now=sale.now,
+            seats_before=sale.seats_before.get((ticket_type_id, person_id), 0),
+            awaited=sale.awaited.get(ticket_type_id),
+        )
+        if refusal is None:
+            detail = f"{remaining} seats are left, and nobody waits for them: book them now."
+            return Problem(problems.SEATS_ARE_FREE, detail, seats_remaining=remaining)
+        return None if refusal.kind is problems.NOT_ENOUGH_SEATS else problem_of(refusal)
 
 
 def _on_sale(sale: Sale) -> dict[int, int]:

@@ -180,6 +180,19 @@ CROSS JOIN LATERAL (
     GROUP BY ticket_type_id
 ) counted
 
+-- count_limited_seats_of_people --
+-- As `count_seats_of_people`, for whoever can't wait to hear which ticket types have a limit.
+SELECT counted.ticket_type_id, wanted.person_id, counted.seats
+FROM unnest(%(person_ids)s::bigint[]) AS wanted (person_id)
+CROSS JOIN LATERAL (
+    SELECT ticket_type_id, sum(quantity)::integer AS seats FROM bookings b
+    WHERE b.event_id = %(event_id)s + (0 * random())::bigint AND b.person_id = wanted.person_id
+        AND b.ticket_type_id = ANY(ARRAY(
+            SELECT id FROM ticket_types WHERE event_id = %(event_id)s AND per_person_limit IS NOT NULL
+        )) AND b.status IN ('held', 'confirmed')
+    GROUP BY ticket_type_id
+) counted
+
 -- forget_idempotency_keys --
 -- The oldest first, some at a time.
 DELETE FROM idempotent_bookings WHERE (event_id, person_id, key) IN (

@@ -85,10 +85,13 @@ class BookingStore:
             seats_before=await self.seats_before(connection, event_id, sale.ticket_types, people),
         )
 
-    async def share_sale(self, connection: Connection, event_id: int) -> Sale | None:
+    async def share_sale(
+        self, connection: Connection, event_id: int, person_ids: Collection[int]
+    ) -> Sale | None:
         """The event, which can't change until the transaction ends, with what is on sale; None without one.
 
-        The stock is not locked: what is left may go at once, and more may come.
+        The stock is not locked: what is left may go at once, and more may come. So may the seats that these
+        people have, which are read in the same round trip.
         """
         key = {"event_id": event_id}
         async with in_pipeline(connection):
@@ -96,7 +99,13 @@ class BookingStore:
             await connection.execute(self._queries["lock_event"], key)
             selling = await connection.execute(self._queries["select_sale"], key)
             time_and_line = await connection.execute(self._queries["select_time_and_line"], key)
-        return sale_from_rows(await selling.fetchall(), await time_and_line.fetchone())
+            counting = await connection.execute(
+                self._queries["count_limited_seats_of_people"], {**key, "person_ids": list(person_ids)}
+            )
+        sale = sale_from_rows(await selling.fetchall(), await time_and_line.fetchone())
+        if sale is None:
+            return None
+        return replace(sale, seats_before=_seats_by_owner(await counting.fetchall()))
 
     async def seats_before(
         self,
@@ -118,7 +127,7 @@ class BookingStore:
             "person_ids": sorted(person_ids),
         }
         cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
-        return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in await cursor.fetchall()}
+        return _seats_by_owner(await cursor.fetchall())
 
     async def time_and_line(self, connection: Connection, event_id: int) -> tuple[datetime, dict[int, int]]:
         """The server's time, and by ticket type the smallest number of seats that somebody waits for.
@@ -373,3 +382,8 @@ class BookingStore:
 
     async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
         return await (await connection.execute(self._queries[name], parameters)).fetchone()
+
+
+def _seats_by_owner(rows: Sequence[Row]) -> dict[tuple[int, int], int]:
+    """By ticket type and person."""
+    return {(row["ticket_type_id"], row["person_id"]): row["seats"] for row in rows}

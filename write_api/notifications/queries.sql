@@ -14,6 +14,12 @@ SELECT
             AND status IN ('queued', 'sent', 'no_recipient')
     ) THEN 'merged' ELSE 'queued' END
 
+-- enqueue_for_people --
+-- Many at once; nothing is merged.
+INSERT INTO notifications (channel, template, parameters, person_id, status)
+SELECT 'mail', %(template)s, parameters, person_id, 'queued'
+FROM unnest(%(person_ids)s::bigint[], %(parameters)s::jsonb[]) AS told (person_id, parameters)
+
 -- claim --
 -- Takes what is due for a while: nobody else takes it meanwhile, and if we die it is due again.
 UPDATE notifications SET tries = tries + 1, due_at = clock_timestamp() + make_interval(secs => %(lease_seconds)s)

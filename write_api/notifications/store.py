@@ -63,6 +63,17 @@ class NotificationStore:
                 await connection.execute(self._queries["lock_email"], {"email_folded": email_folded})
         await connection.execute(self._queries["enqueue"], row)
 
+    async def enqueue_for_people(
+        self, connection: Connection, template: Template, told: Sequence[tuple[ToPerson, Parameters]]
+    ) -> None:
+        """Queues a mail to each; see `write_api.notices.NotifyPeople`."""
+        rows = {
+            "template": template,
+            "person_ids": [to.person_id for to, _ in told],
+            "parameters": [Jsonb(dict(parameters)) for _, parameters in told],
+        }
+        await connection.execute(self._queries["enqueue_for_people"], rows)
+
     async def claim(self, connection: Connection, *, limit: int) -> list[Claimed]:
         """Takes at most `limit` that are due."""
         cursor = await connection.execute(

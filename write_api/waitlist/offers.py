@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 import psycopg
 
 from service_kit.database import DATABASE_ERRORS, Connection, Pool
-from write_api.notices import Notify, Parameters, ToPerson
+from service_kit.pipelines import pipelined_transaction
+from write_api.notices import NotifyPeople, Parameters, ToPerson
 from write_api.offered_seats import InLine, Offered, OfferSeats, SeatsNotOfferedError
 from write_api.waitlist.store import WaitlistStore
 
@@ -34,6 +35,7 @@ MAX_RETRY_SECONDS = 10.0
 
 _ONE_EVENTS_FAULT = (
     SeatsNotOfferedError,
+    psycopg.errors.DivisionByZero,  # of `mark_offered`: they did not wait
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.QueryCanceled,
@@ -49,7 +51,7 @@ class WaitlistOffers:
         store: WaitlistStore,
         *,
         sale: OfferSeats,
-        notify: Notify,
+        notify: NotifyPeople,
         sweep_seconds: float = SWEEP_SECONDS,
         max_offers: int = MAX_OFFERS_PER_TRANSACTION,
     ) -> None:
@@ -145,7 +147,8 @@ class WaitlistOffers:
 
     async def _offer(self, event_id: int) -> tuple[int, int]:
         """One transaction; how many were offered seats, and how many may not have them."""
-        async with self._pool.connection() as connection, connection.transaction():
+        # Others wait for the event's stock meanwhile, so what can be sent together is.
+        async with self._pool.connection() as connection, pipelined_transaction(connection):
             offers = await self._sale.offer(connection, event_id, self._first_in_line)
             if offers.offered:
                 await self._tell(connection, event_id, offers.offered)
@@ -164,18 +167,10 @@ class WaitlistOffers:
         return await self._store.first_in_line(connection, event_id, free_seats, limit=self._max_offers)
 
     async def _tell(self, connection: Connection, event_id: int, offered: Sequence[Offered]) -> None:
-        """The entries have their bookings, and a mail to each is queued. Raises SeatsNotOfferedError."""
-        marked = await self._store.mark_offered(connection, event_id, offered)
-        if marked != len(offered):
-            raise SeatsNotOfferedError(f"{marked} entries waited instead of {len(offered)}")
-        async with connection.pipeline():
-            for one in offered:
-                parameters: Parameters = {
-                    "booking_id": one.booking_id,
-                    "expires_at": one.expires_at.isoformat(),
-                }
-                to = ToPerson(one.in_line.person_id)
-                await self._notify(connection, "waitlist_offer", to, parameters=parameters)
+        """The entries have their bookings, and a mail to each is queued."""
+        await self._store.mark_offered(connection, event_id, offered)
+        told = [(ToPerson(one.in_line.person_id), _parameters(one)) for one in offered]
+        await self._notify(connection, "waitlist_offer", told)
 
     async def _care(self) -> None:
         """Closes the lines of events that are over, now and then: nobody depends on when."""
@@ -187,3 +182,8 @@ class WaitlistOffers:
                 closed = await self._store.close_lines(connection, limit=MAX_CLOSED_PER_TRANSACTION)
             if closed < MAX_CLOSED_PER_TRANSACTION:
                 return
+
+
+def _parameters(offered: Offered) -> Parameters:
+    """What the mail tells."""
+    return {"booking_id": offered.booking_id, "expires_at": offered.expires_at.isoformat()}

@@ -1,28 +1,12 @@
 """The table of the waitlist."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, LiteralString
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import LiteralString
 
-from contracts.waitlist import WaitlistStatus
 from service_kit.database import Connection, Row
 from service_kit.named_sql import load_queries
 from write_api.offered_seats import InLine, Offered
-
-
-@dataclass(frozen=True, slots=True)
-class LiveEntry:
-    """What somebody waits for or was offered: the status of the row, and that which follows the booking."""
-
-    id: int
-    quantity: int
-    kept_status: WaitlistStatus
-    status: WaitlistStatus
-
-    @property
-    def is_over(self) -> bool:
-        """Whether an offer was taken, declined or has lapsed, and the row does not say so yet."""
-        return self.kept_status == "offered" and self.status != "offered"
+from write_api.waitlist.joins import JudgedJoins, Lines, LiveEntry, Whose
 
 
 class WaitlistStore:
@@ -31,51 +15,67 @@ class WaitlistStore:
     def __init__(self, queries: Mapping[str, LiteralString] | None = None) -> None:
         self._queries = queries or load_queries("write_api.waitlist")
 
-    async def lock_line(self, connection: Connection, ticket_type_id: int) -> None:
-        """Nobody else joins the line of this ticket type until the transaction ends."""
-        await connection.execute(self._queries["lock_line"], {"ticket_type_id": ticket_type_id})
+    async def lock_lines(self, connection: Connection, event_id: int) -> None:
+        """Nobody else joins a line of this event until the transaction ends."""
+        await connection.execute(self._queries["lock_lines"], {"event_id": event_id})
 
-    async def live_entry(
-        self, connection: Connection, event_id: int, ticket_type_id: int, person_id: int
-    ) -> LiveEntry | None:
-        """The one that the person has, if any, for this ticket type."""
-        key = {"event_id": event_id, "ticket_type_id": ticket_type_id, "person_id": person_id}
-        row = await self._row(connection, "select_live_entry", key)
-        return None if row is None else LiveEntry(**row)
+    async def begin_lines(
+        self, connection: Connection, event_id: int, person_ids: Collection[int]
+    ) -> Callable[[], Awaitable[Lines]]:
+        """The lines, with what these people have in them; in a pipeline await the answer when it suits."""
+        key = {"event_id": event_id}
+        parameters = {**key, "person_ids": list(person_ids)}
+        entries = await connection.execute(self._queries["select_live_entries"], parameters)
+        counting = await connection.execute(self._queries["count_lines"], key)
 
-    async def count_line(
-        self, connection: Connection, event_id: int, ticket_type_id: int, *, limit: int
-    ) -> int:
-        """How many wait, counted up to `limit`."""
-        parameters = {"event_id": event_id, "ticket_type_id": ticket_type_id, "limit": limit}
-        row = await self._row(connection, "count_line", parameters)
-        assert row is not None  # noqa: S101 - an aggregate has a row
-        return int(row["waiting"])
+        async def lines() -> Lines:
+            live = {
+                (row["ticket_type_id"], row["person_id"]): LiveEntry(
+                    row["id"], row["is_over"], row["has_ended"]
+                )
+                for row in await entries.fetchall()
+            }
+            waiting = {row["ticket_type_id"]: row["waiting"] for row in await counting.fetchall()}
+            return Lines(waiting, live)
 
-    async def insert(
-        self, connection: Connection, *, event_id: int, ticket_type_id: int, person_id: int, quantity: int
-    ) -> int:
-        """The last in line, under the line's lock; answers the id."""
-        entry = {
-            "event_id": event_id,
-            "ticket_type_id": ticket_type_id,
-            "person_id": person_id,
-            "quantity": quantity,
-        }
-        row = await self._row(connection, "insert_entry", entry)
-        assert row is not None  # noqa: S101 - INSERT RETURNING without conflict clause
-        return int(row["id"])
+        return lines
+
+    async def begin_to_enter(
+        self, connection: Connection, event_id: int, judged: JudgedJoins
+    ) -> Callable[[], Awaitable[dict[Whose, Row]]]:
+        """All that a batch changes; the entries that it answers can be awaited after the commit was sent."""
+        key = {"event_id": event_id}
+        if judged.settled_ids:
+            settled = {**key, "entry_ids": list(judged.settled_ids)}
+            await connection.execute(self._queries["settle_offers_of"], settled)
+        entering = judged.entering
+        if entering:
+            entries = {
+                **key,
+                "ticket_type_ids": [ticket_type_id for (ticket_type_id, _), _ in entering],
+                "person_ids": [person_id for (_, person_id), _ in entering],
+                "quantities": [quantity for _, quantity in entering],
+            }
+            await connection.execute(self._queries["insert_entries"], entries)
+        reading, answered = None, judged.answered
+        if answered:
+            asked = {
+                **key,
+                "ticket_type_ids": [ticket_type_id for ticket_type_id, _ in answered],
+                "person_ids": [person_id for _, person_id in answered],
+            }
+            reading = await connection.execute(self._queries["select_last_entries"], asked)
+
+        async def answers() -> dict[Whose, Row]:
+            rows = [] if reading is None else await reading.fetchall()
+            return {(row["ticket_type_id"], row["person_id"]): row for row in rows}
+
+        return answers
 
     async def entry(self, connection: Connection, entry_id: int, person_id: int) -> Row | None:
         """A person's own entry, if there is one."""
-        return await (await self.begin_entry(connection, entry_id, person_id))()
-
-    async def begin_entry(
-        self, connection: Connection, entry_id: int, person_id: int
-    ) -> Callable[[], Awaitable[Row | None]]:
-        """As `entry`; in a pipeline the answer can be awaited after the commit was sent."""
         key = {"entry_id": entry_id, "person_id": person_id}
-        return (await connection.execute(self._queries["select_entry"], key)).fetchone
+        return await (await connection.execute(self._queries["select_entry"], key)).fetchone()
 
     async def entries(self, connection: Connection, person_id: int, *, before: int, limit: int) -> list[Row]:
         """At most `limit` of a person's entries with ids below `before`, newest first."""
@@ -100,14 +100,14 @@ class WaitlistStore:
         cursor = await connection.execute(self._queries["select_first_in_line"], parameters)
         return [InLine(**row) for row in await cursor.fetchall()]
 
-    async def mark_offered(self, connection: Connection, event_id: int, offered: Sequence[Offered]) -> int:
-        """Entries that are locked have their bookings; answers how many."""
+    async def mark_offered(self, connection: Connection, event_id: int, offered: Sequence[Offered]) -> None:
+        """Entries that are locked have their bookings; the statement fails where they are not."""
         parameters = {
             "event_id": event_id,
             "entry_ids": [one.in_line.entry_id for one in offered],
             "booking_ids": [one.booking_id for one in offered],
         }
-        return (await connection.execute(self._queries["mark_offered"], parameters)).rowcount
+        await connection.execute(self._queries["mark_offered"], parameters)
 
     async def mark_passed(self, connection: Connection, event_id: int, passed: Sequence[InLine]) -> None:
         """Entries that are locked don't wait any more."""
@@ -130,11 +130,6 @@ class WaitlistStore:
         """Entries whose bookings are no holds any more say so."""
         await connection.execute(self._queries["settle_offers"])
 
-    async def settle_offer(self, connection: Connection, event_id: int, entry_id: int) -> None:
-        """The same of one entry."""
-        key = {"event_id": event_id, "entry_id": entry_id}
-        await connection.execute(self._queries["settle_offer"], key)
-
     async def close_lines(self, connection: Connection, *, limit: int) -> int:
         """Closes at most `limit` entries of events that nobody can book any more; answers how many."""
         return (await connection.execute(self._queries["close_lines"], {"limit": limit})).rowcount
@@ -142,6 +137,3 @@ class WaitlistStore:
     async def forget_person(self, connection: Connection, *, person_id: int) -> None:
         """Removes all entries of a person."""
         await connection.execute(self._queries["forget_person"], {"person_id": person_id})
-
-    async def _row(self, connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row | None:
-        return await (await connection.execute(self._queries[name], parameters)).fetchone()

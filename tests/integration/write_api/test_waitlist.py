@@ -266,7 +266,7 @@ async def test_no_offers_while_it_is_off_sale_and_none_once_it_is_cancelled(appl
     entries = [await joined(one, event["id"]) for one in (customer, other)]
     await host.update(event["id"], status="inactive")
     await host.cancel(bookings[0]["id"])
-    offers = application.app.state.waitlist._offers
+    offers = application.app.state.waitlist_joins._offers
     assert await offers.sweep() == 0
     assert (await entry_of(customer, entries[0]["id"]))["status"] == "waiting"
     await host.update(event["id"], status="active")

@@ -1,9 +1,9 @@
 """The waitlist against a sequential model, and what workers do who are many or die."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -12,24 +12,28 @@ from hypothesis import strategies as st
 
 from contracts import problems
 from service_kit.database import Connection, Pool, create_pool
+from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem
 from tests.integration.write_api.application import Database, event_body, eventually, running_application
 from tests.scratch_postgresql import ScratchPostgresql
 from tests.soak import sized
-from write_api.bookings.batches import BookingQueues
+from write_api.bookings.batches import SESSION_SETTINGS, BookingQueues
 from write_api.bookings.expiry import HoldExpiry
 from write_api.bookings.freed_seats import FreedSeats
 from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.service import BookingService
 from write_api.bookings.store import BookingStore
-from write_api.notices import Parameters, Template, To
+from write_api.notices import Parameters, Template, ToPerson
 from write_api.notifications.store import NotificationStore
 from write_api.waitlist.offers import WaitlistOffers
+from write_api.waitlist.queued_joins import JoinQueues
 from write_api.waitlist.schemas import WaitlistJoin
 from write_api.waitlist.service import WaitlistService
 from write_api.waitlist.store import WaitlistStore
 
+Queries = Mapping[str, LiteralString]
+QUERIES = load_queries("write_api.waitlist")
 EXAMPLES = sized(25, 1000)
 SEATS = 4
 PEOPLE = 6
@@ -69,14 +73,12 @@ class World:
         self.waitlist = self.make_waitlist()
 
     def make_offers(self, **options: Any) -> WaitlistOffers:
-        options.setdefault("notify", NotificationStore().enqueue)
+        options.setdefault("notify", NotificationStore().enqueue_for_people)
         return WaitlistOffers(self.pool, WaitlistStore(), sale=self.sale, **options)
 
     def make_waitlist(self, **options: Any) -> WaitlistService:
-        decline = self.bookings.cancel
-        return WaitlistService(
-            self.pool, WaitlistStore(), sale=self.sale, decline=decline, offers=self.offers, **options
-        )
+        joins = JoinQueues(self.pool, WaitlistStore(), sale=self.sale, offers=self.offers, **options)
+        return WaitlistService(self.pool, WaitlistStore(), joins=joins, decline=self.bookings.cancel)
 
     async def join(self, person: int, event_id: int, quantity: int = 1) -> int:
         """The id of the entry."""
@@ -114,7 +116,8 @@ async def world(
             answer = (await host.client.post("/api/v1/events/bulk", json=body)).json()
             events += [one["id"] for one in answer["results"]]
     url = database.url("frontrow_write")
-    async with create_pool(url, application_name="test", max_size=8, max_waiting=64) as pool:
+    options = {"max_size": 8, "max_waiting": 64, "session_settings": SESSION_SETTINGS}
+    async with create_pool(url, application_name="test", **options) as pool:
         yield World(database, pool, people, iter(events))
 
 
@@ -338,12 +341,9 @@ async def test_a_worker_that_is_killed_in_between_loses_nothing(world: World) ->
     async def killed_while_telling(
         connection: Connection,
         template: Template,
-        to: To,
-        *,
-        parameters: Parameters | None = None,
-        merge_seconds: int = 0,
+        told: Sequence[tuple[ToPerson, Parameters]],
     ) -> None:
-        killed.append((template, to, parameters, merge_seconds))
+        killed.append((template, told))
         await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
     with pytest.raises(psycopg.OperationalError):
@@ -445,3 +445,105 @@ async def test_lines_of_events_that_are_over_are_closed_for_good(world: World) -
     [row] = world.database.rows("SELECT status, ended_at FROM waitlist_entries WHERE id = %s", entry)
     assert row["status"] == "closed"
     assert row["ended_at"] is not None
+
+
+async def offered(world: World, people: Sequence[int]) -> tuple[int, list[int], list[int]]:
+    """A sold-out event, the entries of people who are offered a seat of it, and these bookings."""
+    event_id, bookings = await world.sold_out()
+    entries = [await world.join(person, event_id) for person in people]
+    for booking in bookings[: len(people)]:
+        await world.bookings.cancel(world.people[0], booking)
+    assert await world.offers.serve([event_id]) == len(people)
+    made = world.database.rows(
+        "SELECT booking_id FROM waitlist_entries WHERE id = ANY(%s) ORDER BY id", entries
+    )
+    return event_id, entries, [row["booking_id"] for row in made]
+
+
+async def test_whose_offer_is_over_joins_anew_once_and_the_row_of_before_says_what_became_of_it(
+    world: World,
+) -> None:
+    """One has taken the offer, one has declined it, and the hold of one has lapsed; all before any sweep."""
+    event_id, entries, bookings = await offered(world, [1, 2, 3])
+    await world.bookings.confirm(world.people[1], bookings[0])
+    await world.bookings.cancel(world.people[2], bookings[1])
+    await world.book(4, event_id)
+    lapse = "UPDATE bookings SET hold_expires_at = clock_timestamp() WHERE id = %s"
+    world.database.rows(lapse, bookings[2])
+    outcomes = await asyncio.gather(*(tried(world.join(person, event_id)) for person in (3, 1, 2, 1, 3)))
+    taken, declined = outcomes[1], outcomes[2]
+    assert outcomes == [problems.CONFLICT.name, taken, declined, taken, problems.CONFLICT.name]
+    assert isinstance(taken, int)
+    assert isinstance(declined, int)
+    assert entries[-1] < taken < declined
+    kept = world.database.rows(
+        "SELECT id, status FROM waitlist_entries WHERE event_id = %s ORDER BY id", event_id
+    )
+    assert {row["id"]: row["status"] for row in kept} == dict(
+        zip([*entries, taken, declined], ["accepted", "left", "offered", "waiting", "waiting"], strict=True)
+    )
+
+
+async def settled(world: World, queries: Queries) -> bool:
+    """Whether offers are settled while somebody works on another one that is over."""
+    _, entries, bookings = await offered(world, [1, 2])
+    for person, booking in enumerate(bookings, start=1):
+        await world.bookings.confirm(world.people[person], booking)
+    kept = "SELECT status FROM waitlist_entries WHERE id = ANY(%s) ORDER BY id"
+    with psycopg.connect(world.database.url("postgres")) as holder:
+        holder.execute("SELECT FROM waitlist_entries WHERE id = %s FOR UPDATE", (entries[0],))
+        async with world.pool.connection() as connection:
+            await connection.execute("SET lock_timeout = '50ms'")
+            try:
+                await WaitlistStore(queries).settle_offers(connection)
+            except psycopg.errors.LockNotAvailable:
+                return False
+            finally:
+                await connection.execute("RESET lock_timeout")
+        assert [row["status"] for row in world.database.rows(kept, entries)] == ["offered", "accepted"]
+        holder.rollback()
+    await world.offers.sweep()
+    return [row["status"] for row in world.database.rows(kept, entries)] == ["accepted"] * 2
+
+
+async def test_an_offer_that_somebody_works_on_is_settled_later(world: World) -> None:
+    assert await settled(world, QUERIES)
+
+
+async def test_control_who_waited_for_it_could_be_waited_for(world: World) -> None:
+    waiting = {**QUERIES, "settle_offers": QUERIES["settle_offers"].replace("SKIP LOCKED", "")}
+    assert waiting != QUERIES
+    assert not await settled(world, waiting)
+
+
+async def offered_to_who_has_left(world: World, queries: Queries) -> tuple[int, set[str]]:
+    """Somebody who does not wait any more is taken for the first in line: offers, and what they came to."""
+    blind: Queries = {
+        **queries,
+        "select_first_in_line": queries["select_first_in_line"].replace("= 'waiting'", "= 'left'"),
+    }
+    assert blind != queries
+    event_id, [booking, *_] = await world.sold_out()
+    left = await world.join(1, event_id)
+    await world.waitlist.leave(world.people[1], left)
+    waiting = await world.join(2, event_id)
+    await world.bookings.cancel(world.people[0], booking)
+    notify = NotificationStore().enqueue_for_people
+    offers = WaitlistOffers(world.pool, WaitlistStore(blind), sale=world.sale, notify=notify)
+    made = await offers.serve([event_id])
+    assert world.statuses(event_id) == {left: "left", waiting: "waiting"}
+    held = "SELECT status FROM bookings WHERE event_id = %s AND person_id = %s"
+    return made, {row["status"] for row in world.database.rows(held, event_id, world.people[1])}
+
+
+async def test_who_does_not_wait_is_offered_nothing(world: World) -> None:
+    assert await offered_to_who_has_left(world, QUERIES) == (0, set())
+
+
+async def test_control_without_the_comparison_they_have_a_booking(world: World) -> None:
+    guarded = QUERIES["mark_offered"]
+    unguarded = guarded.replace("1 / (count(*) = cardinality(%(entry_ids)s::bigint[]))::integer", "1")
+    assert unguarded != guarded
+    made, statuses = await offered_to_who_has_left(world, {**QUERIES, "mark_offered": unguarded})
+    assert made > 0
+    assert statuses == {"held"}
