@@ -310,7 +310,7 @@ async def test_over_http_joins_that_wait_are_gathered(database: Database, state:
     async with running_application(database, state) as application:
         host = await application.sign_up("host")
         customers = [await application.sign_up() for _ in range(10)]
-        scene = Scene(application, application.app.state.catalogue._pool, host)
+        scene = Scene(application, application.app.state.waitlist_joins._pool, host)
         event_id = await scene.sold_out()
         joins = application.app.state.waitlist_joins
         with psycopg.connect(database.url("postgres")) as holder:
