@@ -12,7 +12,7 @@ Told = MadeBooking | Problem
 """What became of a wish, by what the database holds: it has to be confirmed before anybody hears of it."""
 
 
-class Served(msgspec.Struct, frozen=True, gc=False):
+class Served(msgspec.Struct, frozen=True):
     """What became of a wish, and what the answer says of its confirmation: nothing without a gate.
 
     `encoded` is the refusal as an answer without these headers, where it is known already.
