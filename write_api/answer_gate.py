@@ -44,6 +44,10 @@ REMEMBERED_CONFIRMATIONS = 16
 EARLY_SHARE = 0.9
 """Of the lower quartile of what the last confirmations took: nobody asks for the next one before. Some of
 them are short, where others wrote what somebody only reads; after an outage some are long."""
+UNSEEN_SHARE = 0.5
+"""Of the time until the first sample, for a confirmation that was there by then: it may have come long before.
+Taken as a whole, nobody would ask sooner the next time, and a gate that had learnt 80 ms would go on for many
+seconds after the members had come near."""
 MAX_PAUSE_SECONDS = 0.25
 RETRY_SECONDS = 0.1
 UNGATED_PATHS = ("/health/", "/openapi/")
@@ -146,6 +150,8 @@ class _Unconfirmed(NamedTuple):
     target_lsn: int
     since: float
     waiters: Sequence[_Waiter]
+    was_seen: bool = False
+    """Not confirmed yet, by a sample. Of what never was, nobody knows how long it had been confirmed."""
 
 
 class AnswerGate:
@@ -278,13 +284,14 @@ class AnswerGate:
         for one in self._unconfirmed:
             if one.target_lsn <= sample.confirmed_lsn:
                 took_seconds = self._sampled_at - one.since  # not until it was heard: each would be later
+                took_seconds *= 1.0 if one.was_seen else UNSEEN_SHARE
                 if took_seconds >= self._poll_seconds:  # else what was sampled was confirmed already
                     self._took_seconds.append(took_seconds)
                 for waiter in one.waiters:
                     if not waiter.done():
                         waiter.set_result(Confirmation(sample.sampled_at, one.target_lsn))
             elif not all(waiter.done() for waiter in one.waiters):
-                kept.append(one)
+                kept.append(one._replace(was_seen=True))
         self._unconfirmed = kept
 
     def _report(self, error: Exception | None) -> None:

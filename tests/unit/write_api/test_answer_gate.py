@@ -1,6 +1,7 @@
 """The gate lets an answer go when what was committed before it is confirmed, and not before."""
 
 import asyncio
+import statistics
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import pytest
 
 from service_kit.background import running
 from tests.people import DEADLINE_SECONDS
+from write_api import answer_gate
 from write_api.answer_gate import (
     REMEMBERED_CONFIRMATIONS,
     AnswerGate,
@@ -141,6 +143,41 @@ async def test_nobody_polls_before_a_confirmation_is_due_and_whoever_comes_is_sa
         log.confirmed = log.flushed
         await asyncio.gather(first, second)
         assert log.samples - samples < 10
+
+
+async def waits_of_the_last_after_members_came_near(log: Log) -> tuple[float, float]:
+    """Seconds that one waits who asks first after that, and one of those who come somewhat later."""
+    gate = AnswerGate(log, wait_seconds=DEADLINE_SECONDS, poll_seconds=0.001)
+    clock = asyncio.get_running_loop().time
+    waits = []
+    async with running("gate", gate.run):
+        for _ in range(REMEMBERED_CONFIRMATIONS):
+            log.flushed += 1
+            waiting = asyncio.create_task(gate.confirmed(log.flushed))
+            await asyncio.sleep(0.1)  # how long it takes
+            log.confirmed = log.flushed
+            await waiting
+        for _ in range(3 * REMEMBERED_CONFIRMATIONS):
+            log.flushed = log.confirmed = log.flushed + 1
+            began = clock()
+            await gate.confirmed(log.flushed)
+            waits.append(clock() - began)
+    return waits[0], statistics.median(waits[-5:])
+
+
+async def test_members_that_came_near_are_noticed_soon(log: Log) -> None:
+    first, later = await waits_of_the_last_after_members_came_near(log)
+    assert later < first / 4
+
+
+async def test_who_takes_the_first_sample_for_the_confirmation_does_not_notice(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    monkeypatch.setattr(answer_gate, "UNSEEN_SHARE", 1.0)
+    first, later = await waits_of_the_last_after_members_came_near(log)
+    with pytest.raises(AssertionError):
+        assert later < first / 4
 
 
 async def test_who_knows_the_position_waits_for_it_and_for_nothing_later(log: Log) -> None:
