@@ -45,7 +45,7 @@ EARLY_SHARE = 0.9
 """Of the lower quartile of what the last confirmations took: nobody asks for the next one before. Some of
 them are short, where others wrote what somebody only reads; after an outage some are long."""
 UNSEEN_SHARE = 0.5
-"""Of the time until the first sample, for a confirmation that was there by then: it may have come long before.
+"""Of the time until the first sample, for a confirmation that was there by then: it may have come long ago.
 Taken as a whole, nobody would ask sooner the next time, and a gate that had learnt 80 ms would go on for many
 seconds after the members had come near."""
 MAX_PAUSE_SECONDS = 0.25
