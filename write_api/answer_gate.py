@@ -195,6 +195,12 @@ class AnswerGate:
         return self._waiting
 
     @property
+    def usual_seconds(self) -> float:
+        """What confirmations take at least, most of the time; 0 where nothing has to be waited for."""
+        took_seconds = sorted(self._took_seconds)
+        return min(took_seconds[len(took_seconds) // 4], MAX_PAUSE_SECONDS) if took_seconds else 0.0
+
+    @property
     def asked(self) -> int:
         """How often somebody has asked."""
         return self._asked
@@ -268,8 +274,7 @@ class AnswerGate:
 
     async def _rest(self, since: float) -> None:
         """Returns when somebody has arrived, or those who wait `since` then may be confirmed by now."""
-        took_seconds = sorted(self._took_seconds)
-        usual_seconds = min(took_seconds[len(took_seconds) // 4], MAX_PAUSE_SECONDS) if took_seconds else 0.0
+        usual_seconds = self.usual_seconds
         next_at = self._sampled_at + max(self._poll_seconds, POLL_SHARE * usual_seconds)
         await asyncio.sleep(max(0.0, next_at - time.monotonic()))
         pause_seconds = since + EARLY_SHARE * usual_seconds - time.monotonic()
@@ -326,6 +331,11 @@ class ConfirmedAnswers:
     async def raw_headers(self, target_lsn: int | None = None) -> RawHeaders:
         """As `headers`, for many answers at once, to requests that bring no consistency token."""
         return raw_headers(await self.headers({}, target_lsn))
+
+    @property
+    def usual_seconds(self) -> float:
+        """As the gate's."""
+        return self._gate.usual_seconds
 
     @property
     def unconfirmed(self) -> dict[str, str]:

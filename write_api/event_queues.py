@@ -5,6 +5,7 @@ turn of the event loop in it. While a batch is served, the next one gathers.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
@@ -40,12 +41,19 @@ Answer = TypeVar("Answer")
 OneWaiting = TypeVar("OneWaiting", bound=Waiting)
 
 
+def no_spacing() -> float:
+    """The next batch begins as soon as the last one is served."""
+    return 0.0
+
+
 class EventQueues(Generic[OneWaiting]):
     """A queue an event, worked off while somebody waits in it. At most `max_waiting` wait in all.
 
     `serve` answers everybody of a batch, which is in the order in which they came; or it raises, with nothing
     done, and each of them is told that. An error of `to_blame` is somebody's own, such as that of an account
     that was just removed: then the batch is halved until whoever is to blame is alone.
+
+    Two batches of an event begin at least `spacing_seconds` apart.
     """
 
     def __init__(
@@ -56,12 +64,14 @@ class EventQueues(Generic[OneWaiting]):
         to_blame: tuple[type[Exception], ...],
         max_batch: int,
         max_waiting: int,
+        spacing_seconds: Callable[[], float] = no_spacing,
     ) -> None:
         self._serve_all = serve
         self._name = name
         self._to_blame = to_blame
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._spacing_seconds = spacing_seconds
         self._queues: dict[int, deque[OneWaiting]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self.waiting = 0
@@ -99,7 +109,11 @@ class EventQueues(Generic[OneWaiting]):
         queue = self._queues[event_id]
         try:
             while queue:
+                began = time.monotonic()
                 await self._serve(event_id, self._next_batch(queue))
+                rest_seconds = began + self._spacing_seconds() - time.monotonic()
+                if rest_seconds > 0:
+                    await asyncio.sleep(rest_seconds)
         finally:
             del self._queues[event_id]
 

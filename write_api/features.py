@@ -111,6 +111,7 @@ class Features:
     sign: Callable[[Mapping[str, Any]], str]
     hasher: PasswordHasher
     confirm_bookings: Confirm
+    confirmation_seconds: Callable[[], float]
 
     def prepare(self, app: FastAPI, stack: AsyncExitStack) -> None:
         """The one place where features meet: the bookings make the seats of the catalogue's events."""
@@ -128,6 +129,7 @@ class Features:
             self.booking_store,
             hold_seconds=self.settings.hold_seconds,
             confirm=self.confirm_bookings,
+            confirmation_seconds=self.confirmation_seconds,
             freed_seats=self.freed_seats,
         )
         self.freed_seats.listen(queues.sold_out.forget)

@@ -28,9 +28,8 @@ NOT_SO = (psycopg.IntegrityError, psycopg.DataError, SeatAccountingError)
 class Booked(NamedTuple):
     """What a batch came to, and which ticket types it left sold out; `mark` is of the memory of these.
 
-    One that `has_freed` seats leaves nothing to be remembered, also where it has sold them again. It began
-    at `since`, by the clock of that memory. Once the log is confirmed up to `flushed_lsn`, all that it wrote
-    or saw is.
+    One that `has_freed` seats leaves nothing to be remembered, also where it has sold them again. Once the
+    log is confirmed up to `flushed_lsn`, all that it wrote or saw is.
     """
 
     outcomes: Sequence[Told]
@@ -39,7 +38,6 @@ class Booked(NamedTuple):
     sale: Sale | None = None
     sold_out: frozenset[int] = frozenset()
     mark: int = 0
-    since: float = 0.0
     flushed_lsn: int | None = None
 
 
@@ -86,7 +84,7 @@ class BatchTransactions:
 
     async def _book_as_read(self, event_id: int, wishes: Sequence[Wish], cancels: Sequence[Cancel]) -> Booked:
         """Two round trips, three where somebody names who comes."""
-        began, mark = self.sold_out.now(), self.sold_out.mark()
+        mark = self.sold_out.mark()
         since, keys_since = self.sold_out.last_keyed(event_id), None
         rows: dict[int, Row] = {}
         async with self._transaction() as (connection, committed):
@@ -115,7 +113,7 @@ class BatchTransactions:
             mark = self.sold_out.forget_before(event_id, mark)
         by_grant = {id(grant): booking for grant, booking in zip(grants, made, strict=True)}
         told = _told(wishes, outcomes, rows, by_grant)
-        return Booked(told, cancelled, bool(judged.freed), sale, sold_out, mark, began, _lsn(committed))
+        return Booked(told, cancelled, bool(judged.freed), sale, sold_out, mark, _lsn(committed))
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[tuple[Connection, Committed]]:

@@ -1,9 +1,9 @@
 """Sold out, from memory: whoever asks in vain costs neither the database nor a wait at the gate.
 
 What is remembered was read under the locks of a batch that passed the answer gate, so it is confirmed, and a
-tenth of a second later it is forgotten: so this process hears of seats that came free in another. Of those
-that come free in this process it is told at once. While an event is remembered, one request in a while is
-served by the database all the same, so that the memory is renewed before it ends.
+quarter of a second later it is forgotten: so this process hears of seats that came free in another. Of those
+that come free in this process it is told at once. A tenth of a second after the batch, one request is served
+by the database all the same, so that the memory is renewed before it ends.
 
 Who repeats a request must hear of the booking that they have, so the names of all keyed bookings of such an
 event are remembered too, as hashes: two that are equal by chance cost one question to the database.
@@ -24,11 +24,10 @@ from write_api.bookings.refusals import problem_of
 from write_api.bookings.rules import Refusal, chosen_ticket_type, refusal_to_book
 from write_api.bookings.served import Served
 
-REMEMBERED_SECONDS = 0.1
-RENEWED_AFTER_SECONDS = 0.02
-"""At the earliest: a renewal costs as much as a hundred refusals."""
-RENEWAL_TIMES = 3
-"""So many times what the last batch took, from its begin to its confirmation, is time enough for the next."""
+REMEMBERED_SECONDS = 0.25
+RENEWED_AFTER_SECONDS = 0.1
+"""A renewal costs as much as a hundred refusals. The rest is for it to be confirmed, also far away; where
+that does not suffice, everybody waits for the database."""
 MAX_FORGOTTEN = 10_000
 MAX_KEYED_EVENTS = 100
 """Of which the names of keyed bookings are kept: some 6 MB for an event of 100,000 seats."""
@@ -56,8 +55,7 @@ class _Memory:
     sale: Sale
     sold_out: frozenset[int]
     confirmed: RawHeaders
-    renewed_from: float
-    until: float
+    since: float
     is_renewed: bool = False
     refusals: dict[tuple[int | None, int], Served | None] = field(default_factory=dict)
 
@@ -80,10 +78,6 @@ class SoldOut:
         """The last booking with a key that is known of an event; 0 where none is."""
         keyed = self._keyed.get(event_id)
         return 0 if keyed is None else keyed.last_booking_id
-
-    def now(self) -> float:
-        """When a batch begins, by this memory's clock."""
-        return self._clock()
 
     def mark(self) -> int:
         """Taken before a batch reads: what is forgotten from then on, it may not have seen."""
@@ -108,16 +102,11 @@ class SoldOut:
         sale: Sale,
         sold_out: frozenset[int],
         confirmed: RawHeaders,
-        *,
-        since: float,
     ) -> None:
-        """A batch has left no seat of these ticket types, and was confirmed just now; it began at `since`."""
+        """A batch has left no seat of these ticket types, and was confirmed just now."""
         if event_id not in self._keyed or self._forgotten.get(event_id, self._all_forgotten) > mark:
             return
-        now = self._clock()
-        until = now + self._seconds
-        renewed_from = max(until - RENEWAL_TIMES * (now - since), now + RENEWED_AFTER_SECONDS)
-        self._memories[event_id] = _Memory(sale, sold_out, confirmed, renewed_from, until)
+        self._memories[event_id] = _Memory(sale, sold_out, confirmed, since=self._clock())
 
     def forget(self, event_id: int) -> None:
         """Seats of the event came free in this process."""
@@ -141,11 +130,11 @@ class SoldOut:
             return None
         if wish.name is not None and hash(wish.name) in self._keyed[event_id].hashes:
             return None
-        now = self._clock()
-        if now >= memory.until:
+        age_seconds = self._clock() - memory.since
+        if age_seconds >= self._seconds:
             del self._memories[event_id]
             return None
-        if now >= memory.renewed_from and not memory.is_renewed:
+        if age_seconds >= RENEWED_AFTER_SECONDS and not memory.is_renewed:
             memory.is_renewed = True
             return None
         asked = (wish.ticket_type_id, wish.quantity)

@@ -8,6 +8,7 @@ import pytest
 
 from contracts import problems
 from service_kit.problem_responses import Problem
+from tests.people import DEADLINE_SECONDS
 from write_api.event_queues import EventQueues
 
 
@@ -34,11 +35,18 @@ class Office:
         max_batch: int = 100,
         max_waiting: int = 100,
         to_blame: tuple[type[Exception], ...] = (PoisonedError,),
+        spacing_seconds: float = 0.0,
     ) -> None:
+        self.began_at: list[float] = []
         self.batches: list[tuple[int, str]] = []
         self.is_open = asyncio.Event()
         self.queues: EventQueues[Person] = EventQueues(
-            self._serve, name="wishes", to_blame=to_blame, max_batch=max_batch, max_waiting=max_waiting
+            self._serve,
+            name="wishes",
+            to_blame=to_blame,
+            max_batch=max_batch,
+            max_waiting=max_waiting,
+            spacing_seconds=lambda: spacing_seconds,
         )
 
     def ask(self, name: str, *, event_id: int = 1, weight: int = 1) -> "asyncio.Task[str]":
@@ -47,6 +55,7 @@ class Office:
         return asyncio.create_task(self.queues.answer_to(event_id, waiting, answer))
 
     async def _serve(self, event_id: int, batch: Sequence[Person]) -> None:
+        self.began_at.append(asyncio.get_running_loop().time())
         self.batches.append((event_id, "".join(one.asked.name for one in batch)))
         await self.is_open.wait()
         if any(one.asked.name == "x" for one in batch):
@@ -131,3 +140,24 @@ async def test_closing_waits_until_all_are_served() -> None:
     await closing
     assert [names for _, names in office.batches] == ["a", "b", "c"]
     assert await told(asking) == list("ABC")
+
+
+async def seconds_between_batches(spacing_seconds: float) -> float:
+    """Of an event, whose second batch could be served at once."""
+    office = Office(spacing_seconds=spacing_seconds, max_batch=1)
+    office.is_open.set()
+    await told([office.ask("a"), office.ask("b")])
+    first, second = office.began_at
+    return second - first
+
+
+async def test_batches_of_an_event_begin_so_far_apart() -> None:
+    assert await seconds_between_batches(0.2) >= 0.2
+    assert await seconds_between_batches(0.0) < 0.2
+
+
+async def test_events_do_not_wait_for_each_other() -> None:
+    office = Office(spacing_seconds=DEADLINE_SECONDS)
+    office.is_open.set()
+    async with asyncio.timeout(DEADLINE_SECONDS / 2):
+        assert await told([office.ask("a", event_id=1), office.ask("b", event_id=2)]) == ["A", "B"]

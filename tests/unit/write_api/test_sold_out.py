@@ -48,7 +48,7 @@ def sold_out(clock: Clock) -> SoldOut:
     """A memory that knows of event 7."""
     memory = SoldOut(clock=clock)
     memory.know_keys(7, 0, NO_KEYS)
-    memory.remember(7, memory.mark(), ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    memory.remember(7, memory.mark(), ONE_TYPE, frozenset({1}), CONFIRMED)
     return memory
 
 
@@ -67,45 +67,35 @@ def test_it_says_what_a_batch_would(sold_out: SoldOut) -> None:
 
 
 def test_it_is_renewed_by_one_request_and_ends(sold_out: SoldOut, clock: Clock) -> None:
-    clock.now += RENEWED_AFTER_SECONDS
+    clock.now += RENEWED_AFTER_SECONDS + 0.001
     assert sold_out.refusal(7, Wish(1, 1)) is None, "one is served by the database"
     assert sold_out.refusal(7, Wish(1, 1)) is not None
-    clock.now += REMEMBERED_SECONDS - RENEWED_AFTER_SECONDS - 0.001
-    assert sold_out.refusal(7, Wish(1, 1)) is not None
-    clock.now += 0.001
-    assert [sold_out.refusal(7, Wish(1, 1)) for _ in range(3)] == [None] * 3
-
-
-def test_what_was_quick_is_renewed_late(sold_out: SoldOut, clock: Clock) -> None:
-    """But in time: the next may take three times as long."""
-    sold_out.remember(7, sold_out.mark(), ONE_TYPE, frozenset({1}), CONFIRMED, since=clock.now - 0.01)
-    clock.now += REMEMBERED_SECONDS - 0.031
+    clock.now += REMEMBERED_SECONDS - RENEWED_AFTER_SECONDS - 0.002
     assert sold_out.refusal(7, Wish(1, 1)) is not None
     clock.now += 0.002
-    assert sold_out.refusal(7, Wish(1, 1)) is None
-    assert sold_out.refusal(7, Wish(1, 1)) is not None
+    assert [sold_out.refusal(7, Wish(1, 1)) for _ in range(3)] == [None] * 3
 
 
 def test_seats_that_come_free_are_not_forgotten_by_what_was_read_before(sold_out: SoldOut) -> None:
     mark = sold_out.mark()
     sold_out.forget(7)
     assert sold_out.refusal(7, Wish(1, 1)) is None
-    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(7, Wish(1, 1)) is None, "the batch had read before"
-    sold_out.remember(7, sold_out.mark(), ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, sold_out.mark(), ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(7, Wish(1, 1)) is not None
 
 
 def test_a_batch_that_grants_ends_older_memories_and_may_leave_its_own(sold_out: SoldOut) -> None:
     older = sold_out.mark()
     mark = sold_out.forget_before(7, older)
-    sold_out.remember(7, older, ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, older, ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(7, Wish(1, 1)) is None
-    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(7, Wish(1, 1)) is not None
     before = sold_out.mark()
     sold_out.forget(7)
-    sold_out.remember(7, sold_out.forget_before(7, before), ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, sold_out.forget_before(7, before), ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(7, Wish(1, 1)) is None, "seats came free after it had read"
 
 
@@ -113,9 +103,9 @@ def test_of_too_many_events_it_takes_all_for_forgotten(sold_out: SoldOut) -> Non
     mark = sold_out.mark()
     for event_id in range(100, 100 + MAX_FORGOTTEN + 1):
         sold_out.forget(event_id)
-    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(7, mark, ONE_TYPE, frozenset({1}), CONFIRMED)
     sold_out.know_keys(8, 0, NO_KEYS)
-    sold_out.remember(8, mark, ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(8, mark, ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(8, Wish(1, 1)) is None
 
 
@@ -131,7 +121,7 @@ def test_who_may_have_booked_with_a_key_is_the_databases_matter(sold_out: SoldOu
 
 
 def test_without_the_keys_of_an_event_nothing_is_remembered(sold_out: SoldOut) -> None:
-    sold_out.remember(8, sold_out.mark(), ONE_TYPE, frozenset({1}), CONFIRMED, since=-1.0)
+    sold_out.remember(8, sold_out.mark(), ONE_TYPE, frozenset({1}), CONFIRMED)
     assert sold_out.refusal(8, Wish(1, 1)) is None
     for event_id in range(100, 100 + MAX_KEYED_EVENTS):
         sold_out.know_keys(event_id, 0, NO_KEYS)
