@@ -9,7 +9,7 @@ arrived before it started: its `flushed_lsn` is read after their last statement,
 durability `local` the same sample confirms them: one round trip to the primary on the same machine (some
 0.2 ms), shared. With a quorum, the members have flushed the target about a round trip to the nearest of them
 later: the next poll is when that was lately, or when somebody arrives, and then each millisecond, or each
-thirtieth of that. Waiting costs a future a request; no lock, no transaction, no connection.
+forty-fifth of that. Waiting costs a future a request; no lock, no transaction, no connection.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ _LOG = logging.getLogger(__name__)
 
 MAX_WAITING = 8192
 POLL_SECONDS = 0.001
-POLL_SHARE = 1 / 30
+POLL_SHARE = 1 / 45
 """From one poll to the next at least: so long, or this share of what confirmations take."""
 REMEMBERED_CONFIRMATIONS = 16
 EARLY_SHARE = 0.9

@@ -31,7 +31,7 @@ from write_api.event_queues import EventQueues, no_spacing
 
 MAX_BATCH = 2000
 MAX_WAITING = 8192
-SPACING_SHARE = 1 / 12
+SPACING_SHARE = 1 / 14
 """Of what confirmations take. A batch costs some 7 ms of CPU, however small it is, and who waits 80 ms for
 two regions does not notice 3 more: a quarter of the peak costs a sixth less so, and is answered sooner."""
 SESSION_SETTINGS = {
