@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from contracts.event import Event, event_from_row
@@ -68,8 +69,12 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+@cache
 def schema_hash() -> str:
-    """Ten characters that change when documents or their mapping do: part of the index's name."""
+    """Ten characters that change when documents or their mapping do: part of the index's name.
+
+    Kept, for the schema of an event takes some milliseconds to make, and each write to the index asks.
+    """
     schema = [MAPPINGS, SETTINGS, Event.model_json_schema(), DOCUMENT_FORMAT]
     return hashlib.sha256(json.dumps(schema, sort_keys=True).encode()).hexdigest()[:10]
 

@@ -128,9 +128,16 @@ class LiveIndexing:
         now = self._clock()
         if len(self._fan_outs) and now >= self._not_before:
             return 0.0
-        times = [at for at in (self._pending.next_due_at(), self._gate.due_at()) if at is not None]
+        times = [at for at in (self._next_index_at(), self._gate.due_at()) if at is not None]
         next_at = max(min(times, default=now + LONGEST_POLL_SECONDS), self._not_before)
         return min(max(0.0, next_at - now), LONGEST_POLL_SECONDS)
+
+    def _next_index_at(self) -> float | None:
+        """When to write what is pending: not before it could be found, unless it fills a bulk already."""
+        due_at = self._pending.next_due_at()
+        if due_at is None or len(self._pending) >= self._writer.batch_size:
+            return due_at
+        return max(due_at, self._gate.rests_until)
 
     def _take_in(self, received: list[Received]) -> None:
         now = self._clock()
@@ -168,9 +175,10 @@ class LiveIndexing:
 
     def _index_due(self) -> None:
         """Reads and indexes one batch; what was not acknowledged stays pending, and is due."""
-        event_ids = self._pending.due(self._clock(), self._writer.batch_size)
-        if not event_ids:
+        next_at, now = self._next_index_at(), self._clock()
+        if next_at is None or next_at > now:
             return
+        event_ids = self._pending.due(now, self._writer.batch_size)
         snapshot = self._reader.events(event_ids)
         self._version = snapshot.version
         documents, unreadable = documents_of(event_ids, snapshot)

@@ -26,6 +26,11 @@ class RefreshGate:
         """Documents were written (or found to be there already, perhaps unrefreshed)."""
         self._dirty = True
 
+    @property
+    def rests_until(self) -> float:
+        """What is written before can't be found any sooner than what is written then, all at once."""
+        return self._not_before
+
     def due_at(self) -> float | None:
         """When to refresh, or None when there is nothing to see."""
         return self._not_before if self._dirty else None
