@@ -22,7 +22,13 @@ from indexer.backoff import Backoff
 from indexer.changes import Changes, Malformed, Received
 from indexer.dead_letters import DeadLetter, DeadLetters
 from indexer.fan_out import FanOuts
-from indexer.index_writer import ELASTICSEARCH_ERRORS, BusyError, IndexWriter, documents_of
+from indexer.index_writer import (
+    ELASTICSEARCH_ERRORS,
+    MAX_DOCUMENTS,
+    BusyError,
+    IndexWriter,
+    documents_of,
+)
 from indexer.pending import PendingEvents
 from indexer.progress import Progress
 from indexer.proof import Proof
@@ -120,7 +126,8 @@ class LiveIndexing:
                 self._failed(_PART, error)
                 self._not_before = self._clock() + self._backoff.failed()
             else:
-                self._backoff.worked()
+                if self._clock() >= self._not_before:  # else Elasticsearch was too busy for some of it
+                    self._backoff.worked()
                 self._state.worked(_PART)
 
     def _poll_seconds(self) -> float:
@@ -135,9 +142,10 @@ class LiveIndexing:
     def _next_index_at(self) -> float | None:
         """When to write what is pending: not before it could be found, unless it fills a bulk already."""
         due_at = self._pending.next_due_at()
-        if due_at is None or len(self._pending) >= self._writer.batch_size:
-            return due_at
-        return max(due_at, self._gate.rests_until)
+        if due_at is None:
+            return None
+        fills_a_bulk = len(self._pending.due(self._clock(), MAX_DOCUMENTS)) >= MAX_DOCUMENTS
+        return self._gate.write_at(due_at, fills_a_bulk=fills_a_bulk)
 
     def _take_in(self, received: list[Received]) -> None:
         now = self._clock()
@@ -244,6 +252,7 @@ class LiveIndexing:
         self._heartbeats.clear()
         self._reached = None
         self._letters.clear()
+        self._gate = RefreshGate()  # whoever reads from the commit on writes and refreshes again
         self._committed_offset = None
 
     def _failed(self, part: str, error: BaseException) -> None:

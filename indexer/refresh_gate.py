@@ -26,10 +26,12 @@ class RefreshGate:
         """Documents were written (or found to be there already, perhaps unrefreshed)."""
         self._dirty = True
 
-    @property
-    def rests_until(self) -> float:
-        """What is written before can't be found any sooner than what is written then, all at once."""
-        return self._not_before
+    def write_at(self, due_at: float, *, fills_a_bulk: bool) -> float:
+        """When to write what is due then: all at once at the end of the rest, unless it is a bulk already.
+
+        Before, it could be found no sooner than by the time that a bulk takes.
+        """
+        return due_at if fills_a_bulk else max(due_at, self._not_before)
 
     def due_at(self) -> float | None:
         """When to refresh, or None when there is nothing to see."""

@@ -91,7 +91,7 @@ class ReconciledLimiter:
         Needs a running event loop, which tells Redis later, unless there is no Redis.
         """
         known = self._local.of(asked)
-        taken = count_all(known, count, int(self._clock() * MICROSECONDS))
+        taken = count_all(known, count, self._now())
         if self._script is None:
             return taken
         for one in taken:

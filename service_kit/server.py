@@ -4,6 +4,7 @@ import gc
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import uvicorn
@@ -71,7 +72,8 @@ def _serve(app: ASGIApp, *, host: str, port: int) -> None:
         backlog=4096,
     )
     server = uvicorn.Server(config)
-    server.run(sockets=listening_descriptors(config.bind_socket()))
+    with suppress(KeyboardInterrupt):  # uvicorn's own, after its graceful end
+        server.run(sockets=listening_descriptors(config.bind_socket()))
     if not server.started:
         sys.exit(NOT_STARTED)
 

@@ -196,7 +196,7 @@ class AnswerGate:
 
     @property
     def usual_seconds(self) -> float:
-        """What confirmations take at least, most of the time; 0 where nothing has to be waited for."""
+        """What confirmations take at least, most of the time; 0 where nothing had to be waited for yet."""
         took_seconds = sorted(self._took_seconds)
         return min(took_seconds[len(took_seconds) // 4], MAX_PAUSE_SECONDS) if took_seconds else 0.0
 
@@ -296,7 +296,7 @@ class AnswerGate:
                     if not waiter.done():
                         waiter.set_result(Confirmation(sample.sampled_at, one.target_lsn))
             elif not all(waiter.done() for waiter in one.waiters):
-                kept.append(one._replace(was_seen=True))
+                kept.append(one if one.was_seen else one._replace(was_seen=True))
         self._unconfirmed = kept
 
     def _report(self, error: Exception | None) -> None:

@@ -53,7 +53,7 @@ class EventQueues(Generic[OneWaiting]):
     done, and each of them is told that. An error of `to_blame` is somebody's own, such as that of an account
     that was just removed: then the batch is halved until whoever is to blame is alone.
 
-    Two batches of an event begin at least `spacing_seconds` apart.
+    Two batches of an event begin at least `spacing_seconds` apart, but for halves of a failed one.
     """
 
     def __init__(

@@ -134,13 +134,15 @@ class SoldOut:
         if age_seconds >= self._seconds:
             del self._memories[event_id]
             return None
-        if age_seconds >= RENEWED_AFTER_SECONDS and not memory.is_renewed:
-            memory.is_renewed = True
-            return None
         asked = (wish.ticket_type_id, wish.quantity)
         if asked not in memory.refusals:
             memory.refusals[asked] = _refusal(memory, wish)
-        return memory.refusals[asked]
+        served = memory.refusals[asked]
+        # By somebody who asks in vain: a batch that only sells what is left renews nothing.
+        if served is not None and age_seconds >= RENEWED_AFTER_SECONDS and not memory.is_renewed:
+            memory.is_renewed = True
+            return None
+        return served
 
 
 def sold_out_after(sale: Sale, outcomes: Iterable[Outcome]) -> frozenset[int]:

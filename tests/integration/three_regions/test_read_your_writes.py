@@ -24,7 +24,7 @@ from tests.integration.three_regions.steps import REGIONS, gateway, links_change
 from tests.people import People, Person, unique
 from tests.soak import sized
 
-SESSIONS = sized(test=250, soak=1000)
+SESSIONS = sized(test=150, soak=1000)
 SESSIONS_WITHOUT_TOKEN = 100
 TOGETHER = 50
 READS = 3

@@ -123,8 +123,12 @@ async def test_without_the_lock_of_the_stock_the_rush_does_not_come_out_even(
 
 async def test_without_any_guard_seats_are_sold_twice(database: Database, state: Path) -> None:
     async with running_application(database, state, booking_queries=WITHOUT_ANY_GUARD) as application:
-        outcome = await rush(on_plain_path(application), clients=64, seats=50)
-    assert outcome[201] > 50
+        unguarded = on_plain_path(application)
+
+        async def sells_more_than_there_are() -> bool:  # a slow machine answers some of them 503 instead
+            return (await rush(unguarded, clients=16, seats=8))[201] > 8
+
+        await eventually("more seats are sold than there are", sells_more_than_there_are)
     assert database.faults()["seats_sold_twice"] > 0
 
 

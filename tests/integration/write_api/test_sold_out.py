@@ -17,7 +17,7 @@ from tests.integration.write_api.application import (
     running_application,
 )
 from tests.people import DEADLINE_SECONDS
-from write_api.bookings.sold_out import SoldOut
+from write_api.bookings.sold_out import REMEMBERED_SECONDS, SoldOut
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def test_control_without_being_told_it_is_not(database: Database, tmp_path
     assert not await is_resold_at_once(database, tmp_path, is_told=False)
 
 
-async def test_another_process_hears_of_it_within_a_tenth_of_a_second(processes: list[Application]) -> None:
+async def test_another_process_hears_of_it_before_the_memory_ends(processes: list[Application]) -> None:
     one, other = processes
     host, person = await one.sign_up("host"), await one.sign_up()
     elsewhere = at(other, person)
@@ -142,5 +142,6 @@ async def test_another_process_hears_of_it_within_a_tenth_of_a_second(processes:
             asked_at = time.monotonic()
         booking = answer.json()
         took.append(asked_at - came_back)
-    assert sorted(took)[len(took) // 2] < 0.1 + 0.05, "the last that was refused had asked within 0.1 s"
+    refused_seconds = sorted(took)[len(took) // 2]
+    assert refused_seconds < REMEMBERED_SECONDS + 0.05, "whoever asks later is not refused from memory"
     assert one.database.faults() == {}

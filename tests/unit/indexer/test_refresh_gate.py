@@ -40,3 +40,18 @@ def test_what_comes_after_a_refresh_needs_another() -> None:
     assert not gate.dirty
     gate.indexed()
     assert gate.dirty
+
+
+@given(st.floats(0.0, 5.0), st.floats(0.0, 5.0))
+def test_what_comes_while_refreshing_rests_is_written_right_before_the_next_refresh(
+    duration: float, later: float
+) -> None:
+    gate = RefreshGate()
+    gate.refreshed(started_at=10.0, finished_at=10.0 + duration)
+    due_at = 10.0 + duration + later
+    write_at = gate.write_at(due_at, fills_a_bulk=False)
+    gate.indexed()
+    refresh_at = gate.due_at()
+    assert refresh_at is not None
+    assert write_at == max(due_at, refresh_at)
+    assert gate.write_at(due_at, fills_a_bulk=True) == due_at

@@ -68,6 +68,7 @@ def test_it_says_what_a_batch_would(sold_out: SoldOut) -> None:
 
 def test_it_is_renewed_by_one_request_and_ends(sold_out: SoldOut, clock: Clock) -> None:
     clock.now += RENEWED_AFTER_SECONDS + 0.001
+    assert sold_out.refusal(7, Wish(1, 1, 2)) is None, "who wants what may be left renews nothing"
     assert sold_out.refusal(7, Wish(1, 1)) is None, "one is served by the database"
     assert sold_out.refusal(7, Wish(1, 1)) is not None
     clock.now += REMEMBERED_SECONDS - RENEWED_AFTER_SECONDS - 0.002
