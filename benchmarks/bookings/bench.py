@@ -21,8 +21,9 @@ MEASUREMENTS: Mapping[str, tuple[str, Callable[[Stand], dict[str, Any]]]] = {
     "sold_out": ("Sold out", measurements.sold_out),
     "event_size": ("Large and small events", measurements.by_event_size),
     "distance": ("Over a distance", measurements.over_distance),
-    "mixture": ("With all else that happens, far away", mixture.with_all_else),
     "open_loop": ("In open loop, far away", measurements.in_open_loop),
+    # The last: what it leaves behind expires, is offered again and mailed about for a while.
+    "mixture": ("With all else that happens, far away", mixture.with_all_else),
 }
 
 
