@@ -333,11 +333,6 @@ class ConfirmedAnswers:
         return raw_headers(await self.headers({}, target_lsn))
 
     @property
-    def usual_seconds(self) -> float:
-        """As the gate's."""
-        return self._gate.usual_seconds
-
-    @property
     def unconfirmed(self) -> dict[str, str]:
         """What an answer says that told nothing of the database."""
         return {DURABILITY_HEADER: self._gate.durability}

@@ -235,7 +235,7 @@ class _Parts:
             sign=self._key_ring.sign,
             hasher=hasher,
             confirm_bookings=self.confirmed.raw_headers,
-            confirmation_seconds=lambda: self.confirmed.usual_seconds,
+            confirmation_seconds=lambda: self.gate.usual_seconds,
         )
         self._api_key_uses = ApiKeyUses(self._control_pool, ApiKeyStore())
         self._knows_key: Callable[[str], bool] = lambda _: False

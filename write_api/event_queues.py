@@ -41,8 +41,8 @@ Answer = TypeVar("Answer")
 OneWaiting = TypeVar("OneWaiting", bound=Waiting)
 
 
-def no_spacing() -> float:
-    """The next batch begins as soon as the last one is served."""
+def no_seconds() -> float:
+    """Of a time that some have to keep, and others not."""
     return 0.0
 
 
@@ -64,7 +64,7 @@ class EventQueues(Generic[OneWaiting]):
         to_blame: tuple[type[Exception], ...],
         max_batch: int,
         max_waiting: int,
-        spacing_seconds: Callable[[], float] = no_spacing,
+        spacing_seconds: Callable[[], float] = no_seconds,
     ) -> None:
         self._serve_all = serve
         self._name = name

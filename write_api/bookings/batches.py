@@ -27,7 +27,7 @@ from write_api.bookings.schemas import BookingCreate
 from write_api.bookings.served import Served
 from write_api.bookings.sold_out import SoldOut
 from write_api.bookings.store import BookingStore
-from write_api.event_queues import EventQueues
+from write_api.event_queues import EventQueues, no_seconds
 
 MAX_BATCH = 2000
 MAX_WAITING = 8192
@@ -65,10 +65,6 @@ class _Cancelling(msgspec.Struct, frozen=True):
 _Waiting = _Wanting | _Cancelling
 
 
-def _no_seconds() -> float:
-    return 0.0
-
-
 async def _no_gate(_: int | None) -> RawHeaders:
     return ()
 
@@ -95,7 +91,7 @@ class BookingQueues:
         confirm: Confirm = _no_gate,
         sold_out: SoldOut | None = None,
         freed_seats: FreedSeats | None = None,
-        confirmation_seconds: Callable[[], float] = _no_seconds,
+        confirmation_seconds: Callable[[], float] = no_seconds,
         max_batch: int = MAX_BATCH,
         max_waiting: int = MAX_WAITING,
     ) -> None:

@@ -170,18 +170,8 @@ FROM idempotent_bookings WHERE event_id = %(event_id)s AND booking_id > %(bookin
 -- count_seats_of_people --
 -- Person by person: those who ask are few beside all who have booked. A hold counts until its seats are free.
 -- That random() is 0, and keeps the planner from reading all of the event's bookings for each person: without
--- statistics of a young table that looks just as good. People's own bookings are few.
-SELECT counted.ticket_type_id, wanted.person_id, counted.seats
-FROM unnest(%(person_ids)s::bigint[]) AS wanted (person_id)
-CROSS JOIN LATERAL (
-    SELECT ticket_type_id, sum(quantity)::integer AS seats FROM bookings b
-    WHERE b.event_id = %(event_id)s + (0 * random())::bigint AND b.person_id = wanted.person_id
-        AND b.ticket_type_id = ANY(%(ticket_type_ids)s::bigint[]) AND b.status IN ('held', 'confirmed')
-    GROUP BY ticket_type_id
-) counted
-
--- count_limited_seats_of_people --
--- As `count_seats_of_people`, for whoever can't wait to hear which ticket types have a limit.
+-- statistics of a young table that looks just as good. People's own bookings are few. Only ticket types with a limit
+-- are counted; the event is locked, so these are those that its sale tells of.
 SELECT counted.ticket_type_id, wanted.person_id, counted.seats
 FROM unnest(%(person_ids)s::bigint[]) AS wanted (person_id)
 CROSS JOIN LATERAL (

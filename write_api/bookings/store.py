@@ -100,7 +100,7 @@ class BookingStore:
             selling = await connection.execute(self._queries["select_sale"], key)
             time_and_line = await connection.execute(self._queries["select_time_and_line"], key)
             counting = await connection.execute(
-                self._queries["count_limited_seats_of_people"], {**key, "person_ids": list(person_ids)}
+                self._queries["count_seats_of_people"], {**key, "person_ids": list(person_ids)}
             )
         sale = sale_from_rows(await selling.fetchall(), await time_and_line.fetchone())
         if sale is None:
@@ -118,14 +118,9 @@ class BookingStore:
 
         Asks nothing where there is none. Nobody gets more of a ticket type whose stock the caller has locked.
         """
-        limited = [one.id for one in ticket_types if one.per_person_limit is not None]
-        if not limited or not person_ids:
+        if not person_ids or all(one.per_person_limit is None for one in ticket_types):
             return {}
-        parameters = {
-            "event_id": event_id,
-            "ticket_type_ids": limited,
-            "person_ids": sorted(person_ids),
-        }
+        parameters = {"event_id": event_id, "person_ids": sorted(person_ids)}
         cursor = await connection.execute(self._queries["count_seats_of_people"], parameters)
         return _seats_by_owner(await cursor.fetchall())
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import psycopg
 
-from contracts.waitlist import WaitlistEntry
 from service_kit.database import Pool
 from service_kit.pipelines import pipelined_transaction
 from service_kit.problem_responses import Problem
@@ -58,7 +57,7 @@ class JoinQueues:
             self._serve, name="joins", to_blame=_TO_BLAME, max_batch=max_batch, max_waiting=max_waiting
         )
 
-    async def join(self, event_id: int, join: Join) -> tuple[WaitlistEntry, bool]:
+    async def join(self, event_id: int, join: Join) -> Joined:
         """The person's entry, and whether it is new: who waits for the same already is answered that.
 
         Raises Problem NOT_FOUND, INVALID_REQUEST, SEATS_ARE_FREE, EVENT_NOT_BOOKABLE, PER_PERSON_LIMIT,

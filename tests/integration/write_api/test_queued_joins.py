@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import problems
-from contracts.waitlist import WaitlistEntry
 from service_kit.database import Pool, create_pool
 from service_kit.named_sql import load_queries
 from service_kit.problem_responses import Problem
@@ -29,7 +28,7 @@ from write_api.bookings.batches import SESSION_SETTINGS
 from write_api.bookings.offers import WaitlistSale
 from write_api.bookings.store import BookingStore
 from write_api.notifications.store import NotificationStore
-from write_api.waitlist.joins import Join
+from write_api.waitlist.joins import Join, Joined
 from write_api.waitlist.offers import WaitlistOffers
 from write_api.waitlist.queued_joins import JoinQueues
 from write_api.waitlist.store import WaitlistStore
@@ -40,7 +39,6 @@ WITHOUT_LOCK: Queries = {**QUERIES, "lock_lines": "SELECT %(event_id)s"}
 EXAMPLES = sized(25, 500)
 PEOPLE = 4
 NOBODY = 2**40
-Joined = tuple[WaitlistEntry, bool]
 
 
 class Process:
